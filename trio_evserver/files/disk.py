@@ -1,0 +1,295 @@
+"""The system calls on files, and nothing else: the only module that makes them.
+
+Everything here is synchronous. A call runs in a worker thread, or on the event loop where its `cached` form
+promises not to wait for a device. The faster ways are found by trying them once, so that an old kernel, a
+strict seccomp profile, a file system without support or another operating system simply has less of them;
+`Capabilities` turns each off by hand, which is how the tests run every fallback.
+
+Sources: openat2(2), preadv2(2), open(2), proc_pid_mountinfo(5).
+"""
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from trio_evserver.files.mounts import MountTable
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+# The syscall number of openat2 and the constants of linux/openat2.h; CPython has no binding
+# (cpython#141878). All architectures share the number but alpha, where the trial below fails and the
+# fallback serves.
+_OPENAT2 = 437
+_AT_FDCWD = -100
+_NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _CACHED = 0x01, 0x02, 0x04, 0x08, 0x20
+
+# O_NONBLOCK: opening a FIFO must not wait for its writer. O_NOCTTY: a terminal in the root must not become
+# ours.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+# O_PATH needs only search permission on a directory, as a plain path walk does.
+_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+
+_Syscall: TypeAlias = Callable[..., int]
+
+_RENAME_RACES = 16  # "..", met in a link while a rename is under way, is EAGAIN: openat2(2) says to try again
+_MAX_LINKS = 40  # as the kernel's own MAXSYMLINKS
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the faster ways are tried."""
+
+    openat2: bool = True
+    nowait: bool = True
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """What distinguishes a file and its content from any other, as far as stat(2) can tell; times in
+    nanoseconds.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """The identity in a stat result."""
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class Disk:
+    """File-system calls, by the best way at hand; each raises OSError as the call does.
+
+    A `cached` call raises BlockingIOError instead of waiting for a device.
+    """
+
+    def __init__(self, capabilities: Capabilities = Capabilities()) -> None:
+        self.mounts = MountTable()
+        self._waiting: _Syscall | None = None
+        self._resident: _Syscall | None = None
+        # Both names exist in Linux's C libraries alone: elsewhere the number below would be some other call.
+        if capabilities.openat2 and hasattr(os, "RWF_NOWAIT") and hasattr(os, "O_PATH"):
+            self._waiting = _bind(ctypes.CDLL)  # drops the GIL: for calls that may wait
+            self._resident = _bind(ctypes.PyDLL)  # keeps it: cheaper, for calls that do not
+            if not self._openat2_works():
+                self._waiting = self._resident = None
+        self._nowait = capabilities.nowait and hasattr(os, "RWF_NOWAIT")
+        self._without_nowait: set[int] = set()
+
+    def __repr__(self) -> str:
+        return f"<Disk openat2={self.has_openat2} nowait={self._nowait}>"
+
+    @property
+    def has_openat2(self) -> bool:
+        """Whether paths are contained by openat2, and can be opened without waiting."""
+        return self._waiting is not None
+
+    # Opening
+
+    def open_directory(self, path: bytes) -> int:
+        """A descriptor for walking down from the directory at `path`; symbolic links are followed."""
+        return os.open(path, _DIRECTORY)
+
+    def open_directory_cached(self, path: bytes) -> int:
+        """As `open_directory`, from the kernel's name cache alone."""
+        if self._resident is None:
+            raise BlockingIOError
+        return self._openat2(self._resident, _AT_FDCWD, path, _CACHED, _DIRECTORY)
+
+    def open_file(self, path: bytes) -> int:
+        """A descriptor for reading the file at `path`; symbolic links are followed."""
+        return os.open(path, _READ)
+
+    def open_beneath(self, root: int, path: bytes, *, follow: bool) -> int:
+        """A descriptor for reading `path` below the directory `root`, which no name or link in it can leave.
+
+        With `follow` relative links that stay inside are followed; an absolute one, or one that leaves, is
+        EXDEV. Without it every link is ELOOP.
+        """
+        if self._waiting is None:
+            return self._walk(root, path, follow)
+        resolve = _BENEATH | _NO_MAGICLINKS | (0 if follow else _NO_SYMLINKS)
+        for _ in range(_RENAME_RACES):
+            try:
+                return self._openat2(self._waiting, root, path, resolve)
+            except BlockingIOError:
+                continue
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def open_anywhere(self, root: int, path: bytes) -> int:
+        """A descriptor for reading `path` from the directory `root`, wherever links lead."""
+        return os.open(path, _READ, dir_fd=root)
+
+    def open_beneath_cached(self, root: int, path: bytes, *, follow: bool) -> int:
+        """As `open_beneath`, from the kernel's name cache alone and without leaving the mount of `root`."""
+        if self._resident is None:
+            raise BlockingIOError
+        resolve = _BENEATH | _NO_MAGICLINKS | _CACHED | _NO_XDEV | (0 if follow else _NO_SYMLINKS)
+        try:
+            return self._openat2(self._resident, root, path, resolve)
+        except OSError as error:
+            if error.errno == errno.EXDEV:  # another mount, or an escape: a worker finds out which
+                raise BlockingIOError from error
+            raise
+
+    def _openat2(self, syscall: _Syscall, root: int, path: bytes, resolve: int, flags: int = _READ) -> int:
+        how = _OpenHow(flags, 0, resolve)
+        while True:
+            descriptor = int(syscall(_OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how)))
+            if descriptor >= 0:
+                return descriptor
+            code = ctypes.get_errno()
+            if code != errno.EINTR:
+                raise OSError(code, os.strerror(code))
+
+    def _openat2_works(self) -> bool:
+        assert self._waiting is not None
+        try:
+            descriptor = self._openat2(self._waiting, _AT_FDCWD, b".", _BENEATH)
+        except OSError:
+            return False
+        os.close(descriptor)
+        return True
+
+    def _walk(self, root: int, path: bytes, follow: bool) -> int:
+        """`open_beneath` without openat2: one name at a time, reading links itself, so that nothing is left
+        to race.
+        """
+        parents = [root]
+        names = path.split(b"/")[::-1]
+        links = 0
+        try:
+            while True:
+                name = names.pop()
+                if name == b"..":
+                    if len(parents) == 1:
+                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+                    os.close(parents.pop())
+                elif name not in (b"", b"."):
+                    flags = (_DIRECTORY if names else _READ) | os.O_NOFOLLOW
+                    try:
+                        opened = os.open(name, flags, dir_fd=parents[-1])
+                    except OSError as error:
+                        target = self._link(parents[-1], name, error)
+                        links += 1
+                        if not follow or links > _MAX_LINKS:
+                            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+                        if target.startswith(b"/"):
+                            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV)) from error
+                        names += target.split(b"/")[::-1]
+                    else:
+                        if not names:
+                            return opened
+                        parents.append(opened)
+                if not names:  # the last name was "..", "." or empty: a directory
+                    return os.open(b".", _READ, dir_fd=parents[-1])
+        finally:
+            for parent in parents[1:]:
+                os.close(parent)
+
+    def _link(self, directory: int, name: bytes, refused: OSError) -> bytes:
+        """Where the link `name` leads; raises `refused`, the reason why it could not be opened, if it is no
+        link.
+        """
+        # A link under O_NOFOLLOW is ELOOP on Linux and macOS, EMLINK on FreeBSD, and ENOTDIR where
+        # O_DIRECTORY is judged first.
+        if refused.errno not in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR):
+            raise refused
+        try:
+            return os.readlink(name, dir_fd=directory)
+        except OSError:
+            raise refused from None
+
+    def close(self, descriptor: int) -> None:
+        """Close it; what close(2) reports about a file that was only read changes nothing and is dropped."""
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            if (
+                error.errno == errno.EBADF
+            ):  # not a report but a bug of ours: it might have been another's file
+                raise
+
+    # Status
+
+    def status(self, descriptor: int) -> os.stat_result:
+        """fstat(2)."""
+        return os.fstat(descriptor)
+
+    def status_of(self, path: bytes) -> os.stat_result:
+        """stat(2): symbolic links are followed."""
+        return os.stat(path)
+
+    # Reading
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """`length` bytes from `offset`; fewer only where the file ends before them."""
+        data = os.pread(descriptor, length, offset)
+        if len(data) == length or not data:
+            return data
+        pieces = [data]  # a signal or a boundary of the file system cut the read short
+        missing = length - len(data)
+        while missing and (data := os.pread(descriptor, missing, offset + length - missing)):
+            pieces.append(data)
+            missing -= len(data)
+        return b"".join(pieces)
+
+    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
+        """Up to `length` bytes from `offset`, at least 1, which must lie inside the file: what the page
+        cache holds.
+
+        Raises BlockingIOError where it holds none of them, or cannot tell. `device` is the file's st_dev:
+        whether a file system supports the question is remembered by it.
+        """
+        if not self._nowait or device in self._without_nowait:
+            if self.mounts.in_memory(device):
+                return os.pread(descriptor, length, offset)
+            raise BlockingIOError
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            self._without_nowait.add(device)
+            return self.read_cached(descriptor, device, length, offset)
+        if (
+            count == 0
+        ):  # Linux 5.9 and 5.10 say 0 where they mean EAGAIN; a file that has shrunk is found by the worker
+            raise BlockingIOError
+        return buffer if count == length else memoryview(buffer)[:count]
+
+
+def _bind(library: type[ctypes.CDLL]) -> _Syscall:
+    syscall = library(None, use_errno=True).syscall
+    syscall.argtypes = (
+        ctypes.c_long,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.POINTER(_OpenHow),
+        ctypes.c_size_t,
+    )
+    syscall.restype = ctypes.c_long
+    bound: _Syscall = syscall
+    return bound
+
+
+def is_regular(status: os.stat_result) -> bool:
+    """Whether it is a regular file, the only kind that is served."""
+    return stat.S_ISREG(status.st_mode)
+
+
+def is_directory(status: os.stat_result) -> bool:
+    """Whether it is a directory."""
+    return stat.S_ISDIR(status.st_mode)

@@ -1,0 +1,273 @@
+"""Files that are open, described and, if small, in memory, so that a hot file is served without the disk.
+
+An entry is trusted for as long as stat(2) of its path says that it is the same file: asked for every use,
+on the event loop, where that cannot wait (the file is held open on a local file system, so what the call
+looks up is in memory), and otherwise at most once in `revalidate` seconds, in a worker. What is not cached
+is first looked for without waiting (RESOLVE_CACHED), then by a worker, once however many ask at the same
+time.
+"""
+
+import errno
+from collections import OrderedDict
+from collections.abc import Callable
+from http import HTTPStatus
+
+import msgspec
+import trio
+
+from trio_evserver.files.disk import Disk
+from trio_evserver.files.document_root import DocumentRoot, Opened
+from trio_evserver.files.failures import refusal_for
+from trio_evserver.files.lease import Lease
+from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.options import FileOptions
+from trio_evserver.files.workers import Workers
+from trio_evserver.semantics.message import Refusal
+from trio_evserver.semantics.representation import Representation
+from trio_evserver.semantics.target import ResourcePath
+
+# What an entry costs beside its content: the objects that describe it, measured with tracemalloc.
+_ENTRY_COST = 4096
+
+# Answers that say how the tree is; others say how the machine is at this moment, and are not kept.
+_KEPT = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)
+
+
+class CacheStatistics(msgspec.Struct, frozen=True):
+    """Entries and their bytes; look-ups that an entry answered, and fills made on the event loop and by
+    workers.
+    """
+
+    entries: int
+    size: int
+    hits: int
+    inline_fills: int
+    worker_fills: int
+
+
+class Entry:
+    """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds)."""
+
+    __slots__ = ("checked", "cost", "file", "probe", "refusal", "representation")
+
+    def __init__(self, found: Lease | Refusal, probe: bytes, checked: float) -> None:
+        self.checked = checked
+        self.probe = probe
+        self.cost = _ENTRY_COST
+        self.file: OpenFile | None = None
+        self.representation: Representation | None = None
+        self.refusal: Refusal | None = None
+        if isinstance(found, Refusal):
+            self.refusal = found
+        else:
+            self.file = found.file
+            self.representation = found.representation
+            self.cost += len(found.representation.content or b"")
+
+
+class FileCache:
+    """Finds files. One per site; used from one event loop, with `nursery` for fills that outlive their
+    first asker.
+    """
+
+    def __init__(
+        self,
+        root: DocumentRoot,
+        disk: Disk,
+        workers: Workers,
+        options: FileOptions,
+        *,
+        describe: Callable[[Opened], tuple[Representation, bool]],
+        nursery: trio.Nursery,
+    ) -> None:
+        """`describe` tells what the file is in HTTP's terms, and whether that may be kept."""
+        self._root = root
+        self._disk = disk
+        self._workers = workers
+        self._options = options
+        self._describe = describe
+        self._nursery = nursery
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._fills: dict[bytes, _Fill] = {}
+        self._size = 0
+        self._hits = self._inline_fills = self._worker_fills = 0
+
+    def __repr__(self) -> str:
+        return f"<FileCache {len(self._entries)} entries, {self._size} bytes>"
+
+    def statistics(self) -> CacheStatistics:
+        """How much is kept and how often that helped."""
+        return CacheStatistics(
+            len(self._entries), self._size, self._hits, self._inline_fills, self._worker_fills
+        )
+
+    def find_nowait(self, path: ResourcePath) -> Entry | None:
+        """The entry of `path`, if stat(2) says now that it is the file; None: ask `find`. Never waits for a
+        device.
+
+        The entry has a file and a representation. It is borrowed until the next checkpoint; who needs it
+        longer acquires its file.
+        """
+        entry = self._entries.get(_key(path))
+        if entry is None or not entry.probe:
+            return None
+        try:
+            status = self._disk.status_of(entry.probe)
+        except OSError:
+            return None
+        identity = entry.file.identity  # type: ignore[union-attr]  # only a file has a probe
+        if (
+            status.st_ino != identity.inode
+            or status.st_mtime_ns != identity.modified
+            or status.st_ctime_ns != identity.changed
+            or status.st_size != identity.size
+            or status.st_dev != identity.device
+        ):
+            return None
+        self._entries.move_to_end(_key(path))
+        self._hits += 1
+        return entry
+
+    async def find(self, path: ResourcePath) -> Lease | Refusal:
+        """A lease on the file at `path`, which its taker releases, or why there is none.
+
+        Cancellation: prompt; a fill goes on for those who ask next.
+        """
+        entry = self.find_nowait(path)
+        if entry is None and self._options.cached_reads:
+            try:
+                opened = self._root.load(path, cached=True)
+            except BlockingIOError:
+                pass
+            else:
+                self._inline_fills += 1
+                return self._take(_key(path), opened)
+        if entry is None:
+            entry = self._entries.get(_key(path))
+            if entry is not None and trio.current_time() - entry.checked < self._options.revalidate:
+                self._hits += 1
+            else:
+                return await self._fill(path)
+        return _lease(entry)
+
+    def close(self) -> None:
+        """Let go of every file."""
+        while self._entries:
+            self._evict()
+
+    def _take(self, key: bytes, opened: Opened | Refusal) -> Lease | Refusal:
+        """What was found, as a lease of its own, kept for others if it may be."""
+        if isinstance(opened, Refusal):
+            if opened.status in _KEPT:
+                self._keep(key, Entry(opened, b"", trio.current_time()))
+            return opened
+        representation, keep = self._describe(opened)
+        lease = Lease(representation, opened.file, opened.first)
+        if keep and self._options.cache_size:
+            opened.file.acquire()
+            probe = opened.probe if opened.file.local and self._options.cached_reads else b""
+            self._keep(key, Entry(lease, probe, trio.current_time()))
+        return lease
+
+    def _keep(self, key: bytes, entry: Entry) -> None:
+        if not self._options.cache_size:
+            return
+        self._forget(key)
+        self._entries[key] = entry
+        self._size += entry.cost
+        while self._size > self._options.cache_size or len(self._entries) > self._options.cache_files:
+            self._evict()
+
+    def _forget(self, key: bytes) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._drop(entry)
+
+    def _evict(self) -> None:
+        self._drop(self._entries.popitem(last=False)[1])
+
+    def _drop(self, entry: Entry) -> None:
+        self._size -= entry.cost
+        if entry.file is not None:
+            entry.file.release()
+
+    # Fills
+
+    async def _fill(self, path: ResourcePath) -> Lease | Refusal:
+        key = _key(path)
+        fill = self._fills.get(key)
+        if fill is None:
+            fill = self._fills[key] = _Fill()
+            self._nursery.start_soon(self._run_fill, path, fill)
+        return await fill.wait()
+
+    async def _run_fill(self, path: ResourcePath, fill: "_Fill") -> None:
+        key = _key(path)
+        outcome: Lease | Refusal = refusal_for(OSError(errno.ECANCELED, "the fill was cancelled"))
+        try:
+            outcome = self._take(key, await self._load(path))
+        except (
+            Exception
+        ) as error:  # a bug: those who wait get an answer, and the server goes on for the others
+            outcome = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, repr(error))
+        finally:
+            del self._fills[key]
+            fill.finish(outcome)
+
+    async def _load(self, path: ResourcePath) -> Opened | Refusal:
+        self._worker_fills += 1
+        opened = await self._workers.run(lambda: self._root.load(path), unwanted=_discard)
+        if isinstance(opened, Refusal) and opened.status is HTTPStatus.SERVICE_UNAVAILABLE and self._entries:
+            # Out of descriptors, most likely: those of the cache are the ones that can be had back.
+            for _ in range((len(self._entries) + 1) // 2):
+                self._evict()
+            opened = await self._workers.run(lambda: self._root.load(path), unwanted=_discard)
+        return opened
+
+
+class _Fill:
+    """One visit to the disk and those who wait for it; holds a lease of its own until each of them has
+    theirs.
+    """
+
+    def __init__(self) -> None:
+        self._done = trio.Event()
+        self._waiting = 0
+        self._outcome: Lease | Refusal | None = None
+
+    async def wait(self) -> Lease | Refusal:
+        self._waiting += 1
+        try:
+            await self._done.wait()
+            assert self._outcome is not None
+            return self._outcome.share() if isinstance(self._outcome, Lease) else self._outcome
+        finally:
+            self._waiting -= 1
+            self._end()
+
+    def finish(self, outcome: Lease | Refusal) -> None:
+        self._outcome = outcome
+        self._done.set()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._waiting and self._done.is_set() and isinstance(self._outcome, Lease):
+            self._outcome.release()
+
+
+def _key(path: ResourcePath) -> bytes:
+    return path.relative + b"/" if path.directory else path.relative
+
+
+def _lease(entry: Entry) -> Lease | Refusal:
+    if entry.refusal is not None:
+        return entry.refusal
+    assert entry.file is not None
+    assert entry.representation is not None
+    entry.file.acquire()
+    return Lease(entry.representation, entry.file, b"")
+
+
+def _discard(opened: Opened | Refusal) -> None:
+    if isinstance(opened, Opened):
+        opened.file.release()

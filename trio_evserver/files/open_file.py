@@ -1,0 +1,46 @@
+"""A descriptor that several may use, and that is closed by the last of them."""
+
+import threading
+from collections.abc import Callable
+
+from trio_evserver.files.disk import Identity
+
+
+class OpenFile:
+    """An open file. Made with one user, whoever made it; thread-safe, because a read left behind is a user,
+    too.
+
+    `local` is whether its stat(2) and close(2) do not wait for anything but this machine. `close` is what
+    the last user calls with the descriptor; on other file systems it must not block, as the last user may
+    be the event loop.
+    """
+
+    __slots__ = ("_close", "_lock", "_users", "descriptor", "identity", "local")
+
+    def __init__(
+        self, descriptor: int, identity: Identity, *, local: bool, close: Callable[[int], None]
+    ) -> None:
+        self.descriptor = descriptor
+        self.identity = identity
+        self.local = local
+        self._close = close
+        self._users = 1
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<OpenFile {self.descriptor} users={self._users}>"
+
+    def acquire(self) -> None:
+        """Become a user, too; only ever called by, or on behalf of, somebody who is one already."""
+        with self._lock:
+            if not self._users:
+                raise ValueError("the file is closed")
+            self._users += 1
+
+    def release(self) -> None:
+        """Stop being a user."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            self._close(self.descriptor)

@@ -1,0 +1,146 @@
+"""Blocking calls, handed to worker threads under one capacity limiter.
+
+The limiter is the server's own: it bounds the file I/O in flight, which is what keeps the server from
+getting stuck in it, and it neither starves the host program's threads nor is starved by them.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+import trio
+
+T = TypeVar("T")
+
+
+class RunSync(Protocol):
+    """The part of `trio.to_thread.run_sync` that is used here; a test hands in one that runs inline."""
+
+    async def __call__(
+        self, job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: "_Ticket"
+    ) -> T: ...
+
+
+class WorkerStatistics(msgspec.Struct, frozen=True):
+    """Calls in flight now and at most so far, waiting for a thread, and handed over in all; and the bound."""
+
+    in_flight: int
+    peak: int
+    waiting: int
+    total: int
+    limit: int
+
+
+class Workers:
+    """Runs jobs in at most `threads` worker threads at a time."""
+
+    def __init__(self, threads: int, run_sync: RunSync | None = None) -> None:
+        self._limiter = trio.CapacityLimiter(threads)
+        self._run_sync: RunSync = trio.to_thread.run_sync if run_sync is None else run_sync  # type: ignore[assignment]  # its limiter may be "anything providing compatible acquire_on_behalf_of and release_on_behalf_of methods"
+        self._total = 0
+        self._lock = threading.Lock()
+        self._running = self._peak = 0
+
+    def __repr__(self) -> str:
+        return f"<Workers {self._limiter.borrowed_tokens}/{self._limiter.total_tokens}>"
+
+    def statistics(self) -> WorkerStatistics:
+        """Where the workers stand."""
+        limiter = self._limiter.statistics()
+        return WorkerStatistics(
+            limiter.borrowed_tokens,
+            self._peak,
+            limiter.tasks_waiting,
+            self._total,
+            int(self._limiter.total_tokens),
+        )
+
+    async def run(
+        self,
+        job: Callable[[], T],
+        *,
+        never_ran: Callable[[], object] = lambda: None,
+        unwanted: Callable[[T], object] = lambda result: None,
+    ) -> T:
+        """What `job()` returns or raises.
+
+        Cancellation: prompt. A job that has not begun never runs, and `never_ran()` is called in its place;
+        one that has begun is left behind and keeps its token until it returns, its result going to
+        `unwanted` in the worker thread. Either way exactly one of them or of the caller is handed what the
+        job held.
+        """
+        ticket = _Ticket(self._limiter)
+        handover = _Handover(job, unwanted)
+
+        def count_and_run() -> None:
+            with self._lock:
+                self._running += 1
+                self._peak = max(self._peak, self._running)
+            try:
+                handover.run()
+            finally:
+                with self._lock:
+                    self._running -= 1
+
+        self._total += 1
+        try:
+            await self._run_sync(count_and_run, abandon_on_cancel=True, limiter=ticket)
+        except BaseException:
+            # Without a token no thread was asked for. With one, a failure of the thread to start is the
+            # only thing raised by run_sync itself, and then it gave the token back at once: a job that runs
+            # keeps it.
+            if not ticket.admitted or (ticket.returned and not handover.begun):
+                never_ran()
+            else:
+                handover.leave()
+            raise
+        return handover.take()
+
+
+class _Ticket:
+    """A limiter for one call, which remembers whether the call got past it."""
+
+    def __init__(self, limiter: trio.CapacityLimiter) -> None:
+        self._limiter = limiter
+        self.admitted = self.returned = False
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        await self._limiter.acquire_on_behalf_of(borrower)
+        self.admitted = True
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        self.returned = True
+        self._limiter.release_on_behalf_of(borrower)
+
+
+class _Handover(Generic[T]):
+    """The result of a job, which either its asker takes or, if that has left, its own thread disposes of."""
+
+    def __init__(self, job: Callable[[], T], unwanted: Callable[[T], object]) -> None:
+        self._job = job
+        self._unwanted = unwanted
+        self._lock = threading.Lock()
+        self._left = False
+        self._done = False
+        self.begun = False
+
+    def run(self) -> None:
+        self.begun = True
+        result = self._job()
+        with self._lock:
+            self._result = result
+            self._done = True
+            left = self._left
+        if left:
+            self._unwanted(result)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._left = True
+            done = self._done
+        if done:
+            self._unwanted(self._result)
+
+    def take(self) -> T:
+        return self._result

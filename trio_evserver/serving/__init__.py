@@ -1,0 +1,1 @@
+"""Trio: listeners, connections, and the exchange of one request for one response."""

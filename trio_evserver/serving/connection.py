@@ -1,0 +1,234 @@
+"""A nursery per connection: the request is read, answered, and the next one awaited, until either side ends
+it.
+"""
+
+import logging
+import time
+from enum import Enum
+from http import HTTPStatus
+
+import trio
+
+from trio_evserver.files.lease import Lease
+from trio_evserver.files.read_ahead import FileChangedError
+from trio_evserver.http1.connection import Connection as Http1Connection
+from trio_evserver.http1.connection import Event
+from trio_evserver.http1.errors import RemoteProtocolError
+from trio_evserver.http1.response_head import CONTINUE
+from trio_evserver.semantics.message import Parts, Refusal, Request, Response
+from trio_evserver.serving.deadlines import Deadline, Phase
+from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
+from trio_evserver.serving.site import Site
+from trio_evserver.serving.transport import ConnectionLost, Transport
+
+logger = logging.getLogger("trio_evserver")
+
+# Pipelined requests that are answered from memory never wait; after so many of them the others have a turn.
+_BURST = 16
+# After a final answer this much of what the peer is still sending is read, so that the answer is not lost
+# to a reset (RFC 9112 §9.6).
+_LINGER_BYTES = 1024 * 1024
+
+
+async def converse(transport: Transport, site: Site, peer: object = None) -> None:
+    """Serve one connection, which the site counts already, until it ends, and close it.
+
+    Nothing that happens in it leaves it: what goes wrong is logged and ends the connection. Cancellation: the
+    connection is closed at once, without a farewell.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            deadline = site.deadlines.add(nursery.cancel_scope)
+            try:
+                await Connection(transport, site, peer, nursery, deadline).run()
+                nursery.cancel_scope.cancel()  # reads ahead of a reply that was given up
+            finally:
+                site.deadlines.remove(deadline)
+    except* ConnectionLost:
+        site.lost += 1
+    except* Exception:
+        logger.exception("a connection failed")
+    finally:
+        with trio.move_on_after(site.options.timeouts.linger, shield=True):
+            await transport.close()
+        site.connection_ended()
+
+
+class End(Enum):
+    """How a conversation ends: closed, closed after what the peer is still sending has been read, or broken
+    off.
+    """
+
+    CLOSE = "close"
+    LINGER = "linger"
+    ABORT = "abort"
+
+
+class Connection:
+    """One HTTP/1.1 conversation."""
+
+    __slots__ = ("_burst", "_deadline", "_http", "_peer", "_request", "_responder", "_site", "_transport")
+
+    def __init__(
+        self, transport: Transport, site: Site, peer: object, nursery: trio.Nursery, deadline: Deadline
+    ) -> None:
+        self._transport = transport
+        self._site = site
+        self._peer = peer
+        self._deadline = deadline
+        self._http = Http1Connection(site.options.limits)
+        self._responder = Responder(transport, site.heads, site.read_ahead, nursery)
+        self._request: Request | None = None
+        self._burst = 0
+        timeouts = site.options.timeouts
+        transport.on_progress = lambda: deadline.start(Phase.WRITE, timeouts.write)
+        deadline.start(Phase.IDLE, timeouts.head)
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._transport!r}>"
+
+    async def run(self) -> None:
+        """Until the conversation has ended, or its deadline has cancelled it."""
+        try:
+            end = await self._converse()
+            if end is End.LINGER:
+                await self._linger()
+            elif end is End.ABORT:
+                self._transport.abort()
+        finally:
+            if self._deadline.expired:
+                self._give_up()
+
+    async def _converse(self) -> End:
+        try:
+            while (request := await self._next_request()) is not None:
+                self._request = request
+                end = await self._exchange(request)
+                if end is not None:
+                    return end
+                self._request = None
+        except RemoteProtocolError as error:
+            response = self._site.exchange.refuse(Refusal(error.status, error.detail))
+            await self._send(response, CLOSE)
+            return End.LINGER
+        return End.CLOSE
+
+    async def _next_request(self) -> Request | None:
+        """The next request, None where there is no other."""
+        http, deadline, timeouts = self._http, self._deadline, self._site.options.timeouts
+        if http.buffered:
+            self._burst += 1
+            if self._burst >= _BURST:
+                self._burst = 0
+                await trio.lowlevel.checkpoint()
+        while True:
+            event = http.next_request()
+            if event is Event.NEED_DATA:
+                if http.reading_head:
+                    if deadline.phase is not Phase.HEAD:
+                        deadline.start(Phase.HEAD, timeouts.head)
+                elif self._site.draining:
+                    return None
+                elif deadline.phase is not Phase.IDLE:
+                    deadline.start(Phase.IDLE, timeouts.idle)
+                http.receive_data(await self._transport.receive())
+                continue
+            deadline.stop()
+            return event if isinstance(event, Request) else None
+
+    async def _exchange(self, request: Request) -> End | None:
+        """Answer one request; how the conversation ends, if it ends with that."""
+        exchange = self._site.exchange
+        response = exchange.answer_nowait(request)
+        if self._http.has_body:
+            if response is not None and response.status in _REFUSED_METHOD:
+                await self._send(response, CLOSE)
+                return End.LINGER
+            await self._discard_body()
+        lease = None
+        if response is None:
+            response, lease = await exchange.answer(request)
+        connection = self._persistence(request)
+        if lease is None:
+            await self._send(response, connection)
+        else:
+            with lease:
+                if not await self._send_file(response, lease, connection):
+                    return End.ABORT
+        if connection is not CLOSE:
+            return None
+        # A next request that is on its way already would turn a plain close into a reset, and the answer be
+        # lost to it.
+        return End.LINGER if self._http.buffered or self._site.draining else End.CLOSE
+
+    def _persistence(self, request: Request) -> bytes:
+        """The Connection field of the answer (RFC 9112 §9.3)."""
+        if not self._http.keep_alive or self._site.draining:
+            return CLOSE
+        return KEEP_ALIVE if request.version == b"HTTP/1.1" else KEEP_ALIVE_SAID
+
+    async def _discard_body(self) -> None:
+        """Read the request's body, which means nothing to any method that is served (RFC 9110 §9.3.1)."""
+        self._deadline.start(Phase.BODY, self._site.options.timeouts.body)
+        if self._http.expects_continue:
+            await self._transport.send(CONTINUE)
+        while not self._http.discard_body():
+            self._http.receive_data(await self._transport.receive())
+        self._deadline.stop()
+
+    async def _send(self, response: Response, connection: bytes) -> None:
+        request = self._request
+        with_body = request is None or request.method != b"HEAD"
+        try:
+            await self._responder.send(response, connection, with_body=with_body)
+        finally:
+            self._log(response)
+        self._deadline.stop()
+
+    async def _send_file(self, response: Response, lease: Lease, connection: bytes) -> bool:
+        """Whether the answer, or another in its place, has been sent whole."""
+        assert isinstance(response.body, Parts)
+        try:
+            await self._responder.send_file(response, response.body, lease, connection)
+        except (OSError, FileChangedError) as error:
+            await self._send(self._site.exchange.fail(error), connection)
+            return True
+        except BodyCutError as error:
+            logger.warning("a reply was broken off: %s", error)
+            self._log(response)
+            return False
+        except BaseException:
+            self._log(response)
+            raise
+        self._log(response)
+        self._deadline.stop()
+        return True
+
+    async def _linger(self) -> None:
+        """Read for a while what the peer is still sending, so that it reads our answer first (RFC 9112
+        §9.6).
+        """
+        self._deadline.start(Phase.LINGER, self._site.options.timeouts.linger)
+        await self._transport.end()
+        received = 0
+        while received < _LINGER_BYTES and (data := await self._transport.receive()):
+            received += len(data)
+
+    def _give_up(self) -> None:
+        """The peer has taken too long: tell it, where it may still be listening."""
+        if self._deadline.phase in (Phase.HEAD, Phase.BODY):
+            late = Refusal(HTTPStatus.REQUEST_TIMEOUT, f"{self._deadline.phase.value} timeout")
+            response = self._site.exchange.refuse(late)
+            self._responder.send_nowait(response)
+            self._log(response)
+        elif self._deadline.phase is Phase.WRITE:
+            self._transport.abort()
+
+    def _log(self, response: Response) -> None:
+        self._site.count(response.status, self._responder.sent)
+        log = self._site.access_log
+        if log is not None:
+            log.record(self._peer, time.time(), self._request, response.status, self._responder.sent)
+
+
+_REFUSED_METHOD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)

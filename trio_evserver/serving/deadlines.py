@@ -1,0 +1,120 @@
+"""Named timeouts, one deadline per connection.
+
+A connection's deadline moves several times per request, so moving it must cost next to nothing: it is a
+number in an attribute, and one task per site looks at all of them a few times a second and cancels what is
+overdue. The times are coarse by that period, and never early.
+"""
+
+import math
+from enum import Enum
+
+import msgspec
+import trio
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a peer may take, in seconds.
+
+    `head`: from the first byte of a request to the end of its head; and from the accept to the first byte.
+    `body`: for the whole of a request body. `idle`: between two requests. `write`: without any progress of
+    a reply. `linger`: for a peer to close after a reply that ended the conversation while it was still
+    sending.
+    """
+
+    head: float = 10.0
+    body: float = 10.0
+    idle: float = 60.0
+    write: float = 30.0
+    linger: float = 2.0
+
+
+class Phase(Enum):
+    """What a connection is waiting for."""
+
+    HEAD = "head"
+    BODY = "body"
+    IDLE = "idle"
+    WRITE = "write"
+    LINGER = "linger"
+    ANSWER = "answer"
+
+
+class Deadline:
+    """The deadline of one connection: `scope` is cancelled once `phase` has lasted too long, and `expired`
+    then says so.
+    """
+
+    __slots__ = ("_deadlines", "expired", "expires", "phase", "scope")
+
+    def __init__(self, deadlines: "Deadlines", scope: trio.CancelScope) -> None:
+        self._deadlines = deadlines
+        self.scope = scope
+        self.phase = Phase.ANSWER
+        self.expires = math.inf
+        self.expired = False
+
+    def __repr__(self) -> str:
+        return f"<Deadline {self.phase.value} expired={self.expired}>"
+
+    def start(self, phase: Phase, seconds: float) -> None:
+        """The connection enters `phase`, which may last so many seconds."""
+        self.phase = phase
+        self.expires = self._deadlines.now + seconds
+
+    def stop(self) -> None:
+        """The connection waits for us, not for its peer."""
+        self.phase = Phase.ANSWER
+        self.expires = math.inf
+
+
+class Deadlines:
+    """All deadlines of a site, and the task that enforces them."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        shortest = min(timeouts.head, timeouts.body, timeouts.idle, timeouts.write, timeouts.linger)
+        self._period = min(max(shortest / 8, 0.01), 0.25)
+        self._deadlines: set[Deadline] = set()
+        self._some = trio.Event()
+        self.now = 0.0
+        """The time that deadlines count from, at most a period old; rounded up, so that none is early."""
+
+    def __repr__(self) -> str:
+        return f"<Deadlines {len(self._deadlines)}>"
+
+    def add(self, scope: trio.CancelScope) -> Deadline:
+        """A deadline that cancels `scope`; `remove` it at the end."""
+        if not self._deadlines:
+            self._look_at_clock()
+            self._some.set()
+        deadline = Deadline(self, scope)
+        self._deadlines.add(deadline)
+        return deadline
+
+    def remove(self, deadline: Deadline) -> None:
+        """The connection has ended."""
+        self._deadlines.remove(deadline)
+
+    async def run(self) -> None:
+        """Enforce them until cancelled. Without connections it does not even wake."""
+        while True:
+            while self._deadlines:
+                await trio.sleep(self._period)
+                self._look_at_clock()
+                self._cancel_overdue(trio.current_time())
+            self._some = trio.Event()
+            await self._some.wait()
+
+    def cancel_idle(self) -> None:
+        """End the connections that are between two requests."""
+        for deadline in self._deadlines:
+            if deadline.phase is Phase.IDLE:
+                deadline.scope.cancel()
+
+    def _look_at_clock(self) -> None:
+        self.now = trio.current_time() + self._period
+
+    def _cancel_overdue(self, now: float) -> None:
+        for deadline in self._deadlines:
+            if deadline.expires <= now:
+                deadline.expired = True
+                deadline.scope.cancel()

@@ -1,0 +1,143 @@
+"""One request becomes one response: the room where semantics, files and pages meet.
+
+An exchange does not know the connection, nor the version of HTTP. It decides what to answer, and what has
+to be held (a lease) while the answer is sent.
+"""
+
+import logging
+import time
+from http import HTTPStatus
+from typing import TypeAlias
+
+from trio_evserver.files.document_root import Opened
+from trio_evserver.files.failures import refusal_for
+from trio_evserver.files.file_cache import FileCache
+from trio_evserver.files.lease import Lease
+from trio_evserver.files.options import ETagSource
+from trio_evserver.files.validators import validators
+from trio_evserver.http1.response_head import render_fields
+from trio_evserver.pages.errors import MEDIA_TYPE, error_page
+from trio_evserver.semantics.caching import cache_control
+from trio_evserver.semantics.media_types import media_type
+from trio_evserver.semantics.message import Parts, Refusal, Request, Response
+from trio_evserver.semantics.representation import Representation, represent
+from trio_evserver.semantics.respond import Policy, answer, check_method, options, page
+from trio_evserver.semantics.target import ResourcePath, resolve
+
+Answer: TypeAlias = tuple[Response, Lease | None]
+"""The response, and the lease that its body is read from; whoever takes the answer releases it."""
+
+logger = logging.getLogger("trio_evserver")
+
+_LOG_EVERY = 1.0  # seconds between two lines about the same status: a failing disk fails every request
+
+
+class Exchange:
+    """Answers requests. One per site."""
+
+    def __init__(self, cache: FileCache, policy: Policy, *, hidden: bool) -> None:
+        """`hidden`: names that start with a dot are served, too."""
+        self._cache = cache
+        self._policy = policy
+        self._hidden = hidden
+        self._options = options()
+        self._logged: dict[HTTPStatus, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self._cache!r}>"
+
+    def answer_nowait(self, request: Request) -> Response | None:
+        """The response to `request`, where all of it is in memory already; None: ask `answer`."""
+        if request.method != b"GET" and request.method != b"HEAD":
+            return self._without_resource(request)
+        path = resolve(request.path)
+        if isinstance(path, Refusal):
+            return self.refuse(path)
+        if path.hidden and not self._hidden:
+            return self.refuse(_HIDDEN)
+        entry = self._cache.find_nowait(path)
+        if entry is None or entry.representation is None:
+            return None
+        response = answer(request, entry.representation, self._policy)
+        if isinstance(response, Refusal):
+            return self.refuse(response)
+        return None if isinstance(response.body, Parts) else response
+
+    async def answer(self, request: Request) -> Answer:
+        """The response to a GET or HEAD of a resource that `answer_nowait` did not have at hand.
+
+        Cancellation: prompt, and nothing is held.
+        """
+        path = resolve(request.path)
+        assert isinstance(path, ResourcePath)
+        lease = await self._cache.find(path)
+        if isinstance(lease, Refusal):
+            if lease.status is HTTPStatus.MOVED_PERMANENTLY:
+                lease = _with_query(lease, request.query)
+            return self.refuse(lease), None
+        response = answer(request, lease.representation, self._policy)
+        if isinstance(response, Response) and isinstance(response.body, Parts) and request.method == b"GET":
+            return response, lease
+        lease.release()
+        return self.refuse(response) if isinstance(response, Refusal) else response, None
+
+    def fail(self, error: Exception) -> Response:
+        """The answer where the body could not be read, before anything was sent."""
+        if isinstance(error, OSError):
+            return self.refuse(refusal_for(error))
+        return self.refuse(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"the file changed: {error}"))
+
+    def refuse(self, refusal: Refusal) -> Response:
+        """The page for a refusal. What is our fault goes to the log, not more than once a second."""
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR and refusal.status is not _UNKNOWN_METHOD:
+            now = time.monotonic()
+            if now - self._logged.get(refusal.status, -_LOG_EVERY) >= _LOG_EVERY:
+                self._logged[refusal.status] = now
+                logger.error("%d %s: %s", refusal.status, refusal.status.phrase, refusal.detail)
+        return page(refusal, error_page(refusal.status), MEDIA_TYPE)
+
+    def _without_resource(self, request: Request) -> Response:
+        """The answer to a method that needs no resource: OPTIONS, and whatever is refused."""
+        refusal = check_method(request.method)
+        if refusal is not None:
+            return self.refuse(refusal)
+        if request.path != b"*":
+            path = resolve(request.path)
+            if isinstance(path, Refusal):
+                return self.refuse(path)
+        return self._options
+
+
+_HIDDEN = Refusal(HTTPStatus.NOT_FOUND, "a hidden name")
+_UNKNOWN_METHOD = HTTPStatus.NOT_IMPLEMENTED  # a 5xx by its number, the client's doing by its nature
+
+
+def describe(opened: Opened, source: ETagSource) -> tuple[Representation, bool]:
+    """What an open file is in HTTP's terms, and whether that may be kept for the next request."""
+    identity = opened.file.identity
+    found = validators(identity, source, opened.digest, opened.read_at)
+    name = opened.name.rpartition(b"/")[2]
+    kind = media_type(name)
+    representation = represent(
+        size=identity.size,
+        modified=found.modified,
+        modified_is_strong=found.modified_is_strong,
+        entity_tag=found.entity_tag,
+        media_type=kind,
+        cache_control=cache_control(name, kind),
+        content=opened.content,
+        render=render_fields,
+    )
+    return representation, found.settled
+
+
+def _with_query(redirect: Refusal, query: bytes | None) -> Refusal:
+    """The redirect, with the query of the request that is redirected: the target kept its characters to
+    VCHAR.
+    """
+    if query is None:
+        return redirect
+    fields = tuple(
+        (name, b"%b?%b" % (value, query) if name == b"Location" else value) for name, value in redirect.fields
+    )
+    return Refusal(redirect.status, redirect.detail, fields)

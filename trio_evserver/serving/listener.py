@@ -1,0 +1,117 @@
+"""Accepts connections: in small batches, never more than there is room for, and calmly when the machine
+runs out.
+"""
+
+import errno
+import logging
+import socket
+
+import trio
+
+from trio_evserver.serving.connection import converse
+from trio_evserver.serving.site import Site
+from trio_evserver.serving.transport import SocketTransport, StreamTransport
+
+logger = logging.getLogger("trio_evserver")
+
+# Connections that are accepted before those that are already in have another turn; h2o takes 10, lighttpd
+# 100.
+_BATCH = 16
+# The machine is out of something. Trio's serve_listeners waits as long.
+_PAUSE = 0.1
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nursery) -> None:
+    """Serve what `listener`, a non-blocking listening socket, accepts, each connection in a task of
+    `nursery`.
+
+    Runs until cancelled. Cancellation: prompt; connections go on.
+    """
+    episode = Exhaustion()
+    while True:
+        await wait_room(site)
+        await trio.lowlevel.wait_readable(listener)
+        for _ in range(min(_BATCH, site.options.max_connections - site.connections)):
+            try:
+                connected, peer = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    await episode.pause(error)
+                    break
+                continue  # this connection was gone before it was accepted (ECONNABORTED, EPROTO, network errors: accept(2))
+            episode.over()
+            connected.setblocking(False)
+            start(SocketTransport(connected), site, peer, nursery)
+
+
+async def accept_streams(
+    listener: trio.abc.Listener[trio.abc.Stream], site: Site, nursery: trio.Nursery
+) -> None:
+    """As `accept_sockets`, for any Trio listener."""
+    episode = Exhaustion()
+    while True:
+        await wait_room(site)
+        try:
+            stream = await listener.accept()
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            await episode.pause(error)
+            continue
+        episode.over()
+        start(StreamTransport(stream), site, peer_of(stream), nursery)
+
+
+def start(
+    transport: SocketTransport | StreamTransport, site: Site, peer: object, nursery: trio.Nursery
+) -> None:
+    """Serve one connection in a task of `nursery`. It counts from now on, not from its task's first step."""
+    site.connection_began()
+    nursery.start_soon(converse, transport, site, peer, name="connection")
+
+
+async def wait_room(site: Site) -> None:
+    """Until there are fewer connections than may be open; the next ones wait in the kernel's queue."""
+    while site.connections >= site.options.max_connections:
+        await site.wait_connection_ended()
+
+
+def peer_of(stream: trio.abc.Stream) -> object:
+    """The address of the peer, where the stream is a socket's or wraps one; None where it has none."""
+    inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if not isinstance(inner, trio.SocketStream):
+        return None
+    try:
+        return inner.socket.getpeername()
+    except OSError:
+        return None
+
+
+class Exhaustion:
+    """A time in which nothing can be accepted because the machine is out of something: one line in the log
+    for all of it.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Exhaustion since={self._since}>"
+
+    async def pause(self, error: OSError) -> None:
+        """Wait before the next try; accepting at once would fail again and take the time of those who are
+        in.
+        """
+        if self._since is None:
+            self._since = trio.current_time()
+            logger.error("cannot accept connections for now: %s", error)
+        await trio.sleep(_PAUSE)
+
+    def over(self) -> None:
+        """A connection was accepted."""
+        if self._since is not None:
+            logger.error("accepting again, after %.1f s", trio.current_time() - self._since)
+            self._since = None

@@ -1,0 +1,130 @@
+"""Sends responses in HTTP/1.1: the only place where an exchange meets that version's bytes on the way out."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import trio
+
+from trio_evserver.files.lease import Lease
+from trio_evserver.files.read_ahead import FileChangedError, ReadAhead, Reading
+from trio_evserver.http1.response_head import render_fields, status_line
+from trio_evserver.semantics.fields import FieldLines
+from trio_evserver.semantics.http_date import format_http_date
+from trio_evserver.semantics.message import Content, Parts, Response
+from trio_evserver.serving.transport import Transport
+
+KEEP_ALIVE = b""
+"""What HTTP/1.1 assumes is not said."""
+KEEP_ALIVE_SAID = b"Connection: keep-alive\r\n"
+CLOSE = b"Connection: close\r\n"
+
+_SERVER = b"trio_evserver"
+
+# A reply whose reads and sends never wait, because its file is in memory and its client is fast, lets the
+# others have a turn after so many bytes.
+_BURST = 1024 * 1024
+
+
+class Heads:
+    """The beginnings of response heads: the status line and the fields that depend on the moment and the
+    connection.
+    """
+
+    def __init__(self, *, server_header: bool, clock: Callable[[], float] = time.time) -> None:
+        """`clock` tells seconds since the epoch."""
+        self._clock = clock
+        self._fields: FieldLines = ((b"Server", _SERVER),) if server_header else ()
+        self._second = -1
+        self._made: dict[tuple[HTTPStatus, bytes], bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"<Heads {len(self._made)}>"
+
+    def begin(self, status: HTTPStatus, connection: bytes) -> bytes:
+        """Status line, Date, Server and the `connection` field, made once a second (RFC 9110 §6.6.1)."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._made.clear()
+        head = self._made.get((status, connection))
+        if head is None:
+            date = (b"Date", format_http_date(second))
+            head = status_line(status) + render_fields((date, *self._fields)) + connection
+            self._made[status, connection] = head
+        return head
+
+
+class BodyCutError(Exception):
+    """The rest of a body cannot be had, when a part of it is on its way: all that is left is to break the
+    connection.
+    """
+
+
+class Responder:
+    """Sends the responses of one connection. `sent` counts the bytes of body of the last one."""
+
+    __slots__ = ("_heads", "_nursery", "_read_ahead", "_transport", "sent")
+
+    def __init__(
+        self, transport: Transport, heads: Heads, read_ahead: ReadAhead, nursery: trio.Nursery
+    ) -> None:
+        """`nursery` is the connection's: reads ahead are its tasks."""
+        self._transport = transport
+        self._heads = heads
+        self._read_ahead = read_ahead
+        self._nursery = nursery
+        self.sent = 0
+
+    def __repr__(self) -> str:
+        return f"<Responder {self._transport!r}>"
+
+    async def send(self, response: Response, connection: bytes, *, with_body: bool = True) -> None:
+        """Send a response that is held in memory. Raises ConnectionLost."""
+        self.sent = 0
+        head = self._head(response, connection)
+        body = response.body
+        if with_body and isinstance(body, Content):
+            await self._transport.send(head, body.data)
+            self.sent = len(body.data)
+        else:
+            await self._transport.send(head)
+
+    def send_nowait(self, response: Response) -> None:
+        """Send as much of a last response as the transport takes at once; it may be lost."""
+        content = response.body.data if isinstance(response.body, Content) else b""
+        self.sent = len(content)
+        self._transport.send_nowait(self._head(response, CLOSE) + content)
+
+    async def send_file(self, response: Response, body: Parts, lease: Lease, connection: bytes) -> None:
+        """Send a response whose body is read from the file of `lease`.
+
+        Raises OSError or FileChangedError while nothing has been sent, so that another answer can be given,
+        and `BodyCutError` afterwards; ConnectionLost.
+        """
+        self.sent = 0
+        reading = self._read_ahead.open(lease, body, self._nursery, self._transport.wait_writable)
+        try:
+            data = await reading.next()
+            assert data is not None
+            await self._transport.send(self._head(response, connection), data)
+            await self._send_rest(reading, len(data))
+        finally:
+            reading.close()
+
+    async def _send_rest(self, reading: Reading, sent: int) -> None:
+        self.sent = sent
+        yielded = sent
+        try:
+            while (data := await reading.next()) is not None:
+                await self._transport.send(data)
+                self.sent += len(data)
+                if self.sent - yielded >= _BURST:
+                    yielded = self.sent
+                    await trio.lowlevel.checkpoint()
+        except (OSError, FileChangedError) as error:
+            raise BodyCutError(f"after {self.sent} bytes: {error}") from error
+
+    def _head(self, response: Response, connection: bytes) -> bytes:
+        fields = response.head or render_fields(response.fields)
+        return self._heads.begin(response.status, connection) + fields + b"\r\n"

@@ -1,0 +1,213 @@
+"""A site: a document root with everything that is needed to answer requests about it, on whatever
+connection they come.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+
+import msgspec
+import trio
+
+from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.document_root import DocumentRoot
+from trio_evserver.files.file_cache import CacheStatistics, FileCache
+from trio_evserver.files.options import FileOptions
+from trio_evserver.files.read_ahead import ReadAhead
+from trio_evserver.files.workers import RunSync, Workers, WorkerStatistics
+from trio_evserver.observe.access_log import AccessLog
+from trio_evserver.semantics.respond import Policy
+from trio_evserver.serving.deadlines import Deadlines
+from trio_evserver.serving.exchange import Exchange, describe
+from trio_evserver.serving.options import Options
+from trio_evserver.serving.responder import Heads
+
+# The largest file that is kept in memory, and no more than this part of the cache: one file must not empty
+# it.
+_LARGEST_KEPT = 256 * 1024
+_CACHE_SHARE = 8
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Where a site stands.
+
+    `connections` are open now; of those `accepted` so far `lost` ended because the peer was gone.
+    `responses` counts by status; `sent` is in bytes of body. `reads` are the file calls in worker threads;
+    `held` the bytes read and not yet sent, and `held_peak` the most of them.
+    """
+
+    connections: int
+    accepted: int
+    lost: int
+    responses: dict[int, int]
+    sent: int
+    reads: WorkerStatistics
+    held: int
+    held_peak: int
+    cache: CacheStatistics
+
+
+class Site:
+    """Made by `open_site`. `connections` of `accepted` are open; `draining` once no further request is
+    taken on them.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        root: DocumentRoot,
+        cache: FileCache,
+        workers: Workers,
+        read_ahead: ReadAhead,
+        access_log: AccessLog | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.options = options
+        self.root = root
+        self.read_ahead = read_ahead
+        self.access_log = access_log
+        self.heads = Heads(server_header=options.server_header, clock=clock)
+        self.deadlines = Deadlines(options.timeouts)
+        self.exchange = Exchange(cache, Policy(boundary=_boundary, now=clock), hidden=options.hidden)
+        self.draining = False
+        self.connections = self.accepted = self.lost = 0
+        self._cache = cache
+        self._workers = workers
+        self._responses: dict[int, int] = {}
+        self._sent = 0
+        self._freed = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Site {self.root!r} connections={self.connections}>"
+
+    def statistics(self) -> Statistics:
+        """Where the site stands."""
+        memory = self.read_ahead.memory
+        return Statistics(
+            connections=self.connections,
+            accepted=self.accepted,
+            lost=self.lost,
+            responses={int(status): count for status, count in self._responses.items()},
+            sent=self._sent,
+            reads=self._workers.statistics(),
+            held=memory.held,
+            held_peak=memory.peak,
+            cache=self._cache.statistics(),
+        )
+
+    def count(self, status: HTTPStatus, sent: int) -> None:
+        """A response with `status` and `sent` bytes of body has ended."""
+        self._responses[status] = self._responses.get(status, 0) + 1
+        self._sent += sent
+
+    def drain(self) -> None:
+        """Take no further request: idle connections end now, others with the answer in flight."""
+        self.draining = True
+        self.deadlines.cancel_idle()
+
+    def connection_began(self) -> None:
+        """One connection more."""
+        self.connections += 1
+        self.accepted += 1
+
+    def connection_ended(self) -> None:
+        """One connection less."""
+        self.connections -= 1
+        self._freed.set()
+        self._freed = trio.Event()
+
+    async def wait_connection_ended(self) -> None:
+        """Until a connection ends. Cancellation: prompt."""
+        await self._freed.wait()
+
+
+@asynccontextmanager
+async def open_site(
+    root: str | os.PathLike[str],
+    options: Options = Options(),
+    *,
+    access_log: AccessLog | None = None,
+    disk: Disk | None = None,
+    run_sync: RunSync | None = None,
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[Site]:
+    """A site that serves `root`, a directory or a single file, with `serve_connection`.
+
+    `disk`, `run_sync` (in place of `trio.to_thread.run_sync`) and `clock` (seconds since the epoch) are for
+    tests. Raises FileNotFoundError, or whatever else keeps `root` from being looked at.
+
+    Resources: at the end of the block every file is closed; a read that a worker is still at keeps its own
+    until it returns. Cancellation: prompt. An exception of the block comes out in an exception group, as
+    out of any nursery.
+    """
+    files = options.files
+    if disk is None:
+        disk = Disk(Capabilities(nowait=files.cached_reads))
+    workers = Workers(files.threads, run_sync)
+    document_root = await trio.to_thread.run_sync(partial(_document_root, root, disk, options, clock))
+    async with trio.open_nursery() as nursery:
+        cache = FileCache(
+            document_root,
+            disk,
+            workers,
+            files,
+            describe=partial(describe, source=files.etag),
+            nursery=nursery,
+        )
+        site = Site(
+            options,
+            root=document_root,
+            cache=cache,
+            workers=workers,
+            read_ahead=ReadAhead(disk, workers, files),
+            access_log=access_log,
+            clock=clock,
+        )
+        nursery.start_soon(site.deadlines.run, name="deadlines")
+        try:
+            yield site
+        finally:
+            cache.close()
+            nursery.cancel_scope.cancel()
+
+
+def _document_root(
+    root: str | os.PathLike[str], disk: Disk, options: Options, clock: Callable[[], float]
+) -> DocumentRoot:
+    files = options.files
+    return DocumentRoot(
+        root,
+        disk,
+        index=options.index,
+        symlinks=files.symlinks,
+        etag=files.etag,
+        content_limit=content_limit(files),
+        first_read=files.chunk_size,
+        close=_close_in_thread(disk),
+        clock=lambda: int(clock() * 1e9),
+    )
+
+
+def content_limit(files: FileOptions) -> int:
+    """The largest file, in bytes, that is kept in memory."""
+    return min(_LARGEST_KEPT, files.cache_size // _CACHE_SHARE)
+
+
+def _close_in_thread(disk: Disk) -> Callable[[int], None]:
+    """Closes a descriptor where close(2) may wait (NFS and FUSE write back and report), without anyone
+    waiting for it.
+    """
+
+    def close(descriptor: int) -> None:
+        trio.lowlevel.start_thread_soon(partial(disk.close, descriptor), lambda outcome: None)
+
+    return close
+
+
+def _boundary() -> bytes:
+    return secrets.token_hex(16).encode()

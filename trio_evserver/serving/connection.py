@@ -67,7 +67,17 @@ class End(Enum):
 class Connection:
     """One HTTP/1.1 conversation."""
 
-    __slots__ = ("_burst", "_deadline", "_http", "_peer", "_request", "_responder", "_site", "_transport")
+    __slots__ = (
+        "_burst",
+        "_deadline",
+        "_http",
+        "_patience",
+        "_peer",
+        "_request",
+        "_responder",
+        "_site",
+        "_transport",
+    )
 
     def __init__(
         self, transport: Transport, site: Site, peer: object, nursery: trio.Nursery, deadline: Deadline
@@ -81,8 +91,8 @@ class Connection:
         self._request: Request | None = None
         self._burst = 0
         timeouts = site.options.timeouts
+        self._patience = timeouts.head
         transport.on_progress = lambda: deadline.start(Phase.WRITE, timeouts.write)
-        deadline.start(Phase.IDLE, timeouts.head)
 
     def __repr__(self) -> str:
         return f"<Connection {self._transport!r}>"
@@ -115,55 +125,61 @@ class Connection:
 
     async def _next_request(self) -> Request | None:
         """The next request, None where there is no other."""
-        http, deadline, timeouts = self._http, self._deadline, self._site.options.timeouts
+        http = self._http
         if http.buffered:
-            self._burst += 1
-            if self._burst >= _BURST:
-                self._burst = 0
-                await trio.lowlevel.checkpoint()
-        while True:
-            event = http.next_request()
-            if event is Event.NEED_DATA:
-                if http.reading_head:
-                    if deadline.phase is not Phase.HEAD:
-                        deadline.start(Phase.HEAD, timeouts.head)
-                elif self._site.draining:
-                    return None
-                elif deadline.phase is not Phase.IDLE:
-                    deadline.start(Phase.IDLE, timeouts.idle)
-                http.receive_data(await self._transport.receive())
-                continue
-            deadline.stop()
-            return event if isinstance(event, Request) else None
+            await self._take_turns()
+        elif self._site.draining:
+            return None
+        else:
+            self._deadline.start(Phase.IDLE, self._patience)
+            self._patience = self._site.options.timeouts.idle
+            http.receive_data(await self._transport.receive())
+        while (event := http.next_request()) is Event.NEED_DATA:
+            if self._deadline.phase is not Phase.HEAD and http.buffered:
+                self._deadline.start(Phase.HEAD, self._site.options.timeouts.head)
+            http.receive_data(await self._transport.receive())
+        return event if isinstance(event, Request) else None
+
+    async def _take_turns(self) -> None:
+        """Between two requests that came together: let the other connections run after a burst of them."""
+        self._burst += 1
+        if self._burst >= _BURST:
+            self._burst = 0
+            self._deadline.stop()
+            await trio.lowlevel.checkpoint()
 
     async def _exchange(self, request: Request) -> End | None:
         """Answer one request; how the conversation ends, if it ends with that."""
-        exchange = self._site.exchange
+        http, exchange = self._http, self._site.exchange
         response = exchange.answer_nowait(request)
-        if self._http.has_body:
-            if response is not None and response.status in _REFUSED_METHOD:
+        if b"expect" in request.fields and http.expectation_failed:
+            response = exchange.refuse(Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation"))
+        if http.has_body:
+            if response is not None and response.status in _REFUSED_UNREAD:
                 await self._send(response, CLOSE)
                 return End.LINGER
             await self._discard_body()
-        lease = None
         if response is None:
+            self._deadline.stop()
             response, lease = await exchange.answer(request)
-        connection = self._persistence(request)
-        if lease is None:
-            await self._send(response, connection)
-        else:
-            with lease:
-                if not await self._send_file(response, lease, connection):
-                    return End.ABORT
+            if lease is not None:
+                with lease:
+                    return await self._send_file(response, lease)
+        connection = self._persistence()
+        await self._send(response, connection)
+        return self._end_after(connection)
+
+    def _end_after(self, connection: bytes) -> End | None:
         if connection is not CLOSE:
             return None
-        # A next request that is on its way already would turn a plain close into a reset, and the answer be
-        # lost to it.
-        return End.LINGER if self._http.buffered or self._site.draining else End.CLOSE
+        # A request that is on its way already would turn a plain close into a reset, and the answer be lost
+        # to it.
+        return End.LINGER if self._site.draining else End.CLOSE
 
-    def _persistence(self, request: Request) -> bytes:
+    def _persistence(self) -> bytes:
         """The Connection field of the answer (RFC 9112 §9.3)."""
-        if not self._http.keep_alive or self._site.draining:
+        request = self._request
+        if request is None or self._site.draining or not self._http.keep_alive:
             return CLOSE
         return KEEP_ALIVE if request.version == b"HTTP/1.1" else KEEP_ALIVE_SAID
 
@@ -183,26 +199,22 @@ class Connection:
             await self._responder.send(response, connection, with_body=with_body)
         finally:
             self._log(response)
-        self._deadline.stop()
 
-    async def _send_file(self, response: Response, lease: Lease, connection: bytes) -> bool:
-        """Whether the answer, or another in its place, has been sent whole."""
+    async def _send_file(self, response: Response, lease: Lease) -> End | None:
+        """Send a file, or the answer that takes its place while nothing of it has been sent."""
         assert isinstance(response.body, Parts)
+        connection = self._persistence()
         try:
-            await self._responder.send_file(response, response.body, lease, connection)
+            try:
+                await self._responder.send_file(response, response.body, lease, connection)
+            finally:
+                self._log(response)
         except (OSError, FileChangedError) as error:
             await self._send(self._site.exchange.fail(error), connection)
-            return True
         except BodyCutError as error:
             logger.warning("a reply was broken off: %s", error)
-            self._log(response)
-            return False
-        except BaseException:
-            self._log(response)
-            raise
-        self._log(response)
-        self._deadline.stop()
-        return True
+            return End.ABORT
+        return self._end_after(connection)
 
     async def _linger(self) -> None:
         """Read for a while what the peer is still sending, so that it reads our answer first (RFC 9112
@@ -231,4 +243,9 @@ class Connection:
             log.record(self._peer, time.time(), self._request, response.status, self._responder.sent)
 
 
-_REFUSED_METHOD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+# A body that comes with these is not waited for.
+_REFUSED_UNREAD = (
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.NOT_IMPLEMENTED,
+    HTTPStatus.EXPECTATION_FAILED,
+)

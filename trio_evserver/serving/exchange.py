@@ -6,6 +6,7 @@ to be held (a lease) while the answer is sent.
 
 import logging
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -15,9 +16,9 @@ from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import ETagSource
 from trio_evserver.files.validators import validators
-from trio_evserver.http1.response_head import render_fields
 from trio_evserver.pages.errors import MEDIA_TYPE, error_page
 from trio_evserver.semantics.caching import cache_control
+from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.media_types import media_type
 from trio_evserver.semantics.message import Parts, Refusal, Request, Response
 from trio_evserver.semantics.representation import Representation, represent
@@ -112,7 +113,9 @@ _HIDDEN = Refusal(HTTPStatus.NOT_FOUND, "a hidden name")
 _UNKNOWN_METHOD = HTTPStatus.NOT_IMPLEMENTED  # a 5xx by its number, the client's doing by its nature
 
 
-def describe(opened: Opened, source: ETagSource) -> tuple[Representation, bool]:
+def describe(
+    opened: Opened, source: ETagSource, render: Callable[[FieldLines], bytes]
+) -> tuple[Representation, bool]:
     """What an open file is in HTTP's terms, and whether that may be kept for the next request."""
     identity = opened.file.identity
     found = validators(identity, source, opened.digest, opened.read_at)
@@ -126,7 +129,7 @@ def describe(opened: Opened, source: ETagSource) -> tuple[Representation, bool]:
         media_type=kind,
         cache_control=cache_control(name, kind),
         content=opened.content,
-        render=render_fields,
+        render=render,
     )
     return representation, found.settled
 

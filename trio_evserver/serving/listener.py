@@ -41,10 +41,10 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
                 if error.errno in _EXHAUSTED:
                     await episode.pause(error)
                     break
-                continue  # this connection was gone before it was accepted (ECONNABORTED, EPROTO, network errors: accept(2))
+                continue  # the peer was gone before it was accepted: ECONNABORTED and the like, accept(2)
             episode.over()
             connected.setblocking(False)
-            start(SocketTransport(connected), site, peer, nursery)
+            start(SocketTransport(connected, site.watch(connected)), site, peer, nursery)
 
 
 async def accept_streams(

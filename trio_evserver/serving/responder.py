@@ -27,31 +27,31 @@ _BURST = 1024 * 1024
 
 
 class Heads:
-    """The beginnings of response heads: the status line and the fields that depend on the moment and the
-    connection.
-    """
+    """The beginnings of response heads: the status line and what depends on the moment and the connection."""
 
     def __init__(self, *, server_header: bool, clock: Callable[[], float] = time.time) -> None:
         """`clock` tells seconds since the epoch."""
         self._clock = clock
         self._fields: FieldLines = ((b"Server", _SERVER),) if server_header else ()
-        self._second = -1
-        self._made: dict[tuple[HTTPStatus, bytes], bytes] = {}
+        self._until = 0.0
+        self._date = b""
+        self._made: dict[bytes, dict[HTTPStatus, bytes]] = {}
 
     def __repr__(self) -> str:
-        return f"<Heads {len(self._made)}>"
+        return f"<Heads of {self._date.decode()}>"
 
     def begin(self, status: HTTPStatus, connection: bytes) -> bytes:
         """Status line, Date, Server and the `connection` field, made once a second (RFC 9110 §6.6.1)."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second = second
-            self._made.clear()
-        head = self._made.get((status, connection))
+        now = self._clock()
+        if not self._until - 1 <= now < self._until:  # a clock may also be set back
+            self._until = int(now) + 1
+            self._date = format_http_date(int(now))
+            self._made = {KEEP_ALIVE: {}, KEEP_ALIVE_SAID: {}, CLOSE: {}}
+        made = self._made[connection]
+        head = made.get(status)
         if head is None:
-            date = (b"Date", format_http_date(second))
-            head = status_line(status) + render_fields((date, *self._fields)) + connection
-            self._made[status, connection] = head
+            fields = render_fields(((b"Date", self._date), *self._fields))
+            head = made[status] = status_line(status) + fields + connection
         return head
 
 
@@ -82,13 +82,12 @@ class Responder:
     async def send(self, response: Response, connection: bytes, *, with_body: bool = True) -> None:
         """Send a response that is held in memory. Raises ConnectionLost."""
         self.sent = 0
-        head = self._head(response, connection)
         body = response.body
         if with_body and isinstance(body, Content):
-            await self._transport.send(head, body.data)
+            await self._transport.send(self._head(response, connection), body.data)
             self.sent = len(body.data)
         else:
-            await self._transport.send(head)
+            await self._transport.send(self._head(response, connection))
 
     def send_nowait(self, response: Response) -> None:
         """Send as much of a last response as the transport takes at once; it may be lost."""
@@ -126,5 +125,11 @@ class Responder:
             raise BodyCutError(f"after {self.sent} bytes: {error}") from error
 
     def _head(self, response: Response, connection: bytes) -> bytes:
-        fields = response.head or render_fields(response.fields)
-        return self._heads.begin(response.status, connection) + fields + b"\r\n"
+        return self._heads.begin(response.status, connection) + (
+            response.head or render_head(response.fields)
+        )
+
+
+def render_head(fields: FieldLines) -> bytes:
+    """What makes a response's head ready: its fields, and the empty line that ends them."""
+    return render_fields(fields) + b"\r\n"

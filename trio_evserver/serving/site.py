@@ -4,6 +4,7 @@ connection they come.
 
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,8 @@ from trio_evserver.semantics.respond import Policy
 from trio_evserver.serving.deadlines import Deadlines
 from trio_evserver.serving.exchange import Exchange, describe
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.responder import Heads
+from trio_evserver.serving.readiness import Hub, Readiness, TrioReadiness, open_hub
+from trio_evserver.serving.responder import Heads, render_head
 
 # The largest file that is kept in memory, and no more than this part of the cache: one file must not empty
 # it.
@@ -65,6 +67,7 @@ class Site:
         workers: Workers,
         read_ahead: ReadAhead,
         access_log: AccessLog | None,
+        hub: Hub | None,
         clock: Callable[[], float],
     ) -> None:
         self.options = options
@@ -74,6 +77,7 @@ class Site:
         self.heads = Heads(server_header=options.server_header, clock=clock)
         self.deadlines = Deadlines(options.timeouts)
         self.exchange = Exchange(cache, Policy(boundary=_boundary, now=clock), hidden=options.hidden)
+        self.hub = hub
         self.draining = False
         self.connections = self.accepted = self.lost = 0
         self._cache = cache
@@ -110,6 +114,10 @@ class Site:
         self.draining = True
         self.deadlines.cancel_idle()
 
+    def watch(self, connected: socket.socket) -> Readiness:
+        """What tells when a non-blocking socket can be read or written again."""
+        return TrioReadiness(connected) if self.hub is None else self.hub.add(connected)
+
     def connection_began(self) -> None:
         """One connection more."""
         self.connections += 1
@@ -134,6 +142,7 @@ async def open_site(
     access_log: AccessLog | None = None,
     disk: Disk | None = None,
     run_sync: RunSync | None = None,
+    use_hub: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Site]:
     """A site that serves `root`, a directory or a single file, with `serve_connection`.
@@ -150,13 +159,14 @@ async def open_site(
         disk = Disk(Capabilities(nowait=files.cached_reads))
     workers = Workers(files.threads, run_sync)
     document_root = await trio.to_thread.run_sync(partial(_document_root, root, disk, options, clock))
+    hub = open_hub() if use_hub else None
     async with trio.open_nursery() as nursery:
         cache = FileCache(
             document_root,
             disk,
             workers,
             files,
-            describe=partial(describe, source=files.etag),
+            describe=partial(describe, source=files.etag, render=render_head),
             nursery=nursery,
         )
         site = Site(
@@ -166,13 +176,18 @@ async def open_site(
             workers=workers,
             read_ahead=ReadAhead(disk, workers, files),
             access_log=access_log,
+            hub=hub,
             clock=clock,
         )
+        if hub is not None:
+            nursery.start_soon(hub.run, name="hub")
         nursery.start_soon(site.deadlines.run, name="deadlines")
         try:
             yield site
         finally:
             cache.close()
+            if hub is not None:
+                hub.close()
             nursery.cancel_scope.cancel()
 
 

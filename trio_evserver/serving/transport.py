@@ -5,6 +5,7 @@ memory streams and TLS included. Neither offers readability: TLS buffers, so a r
 there.
 """
 
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from typing import Protocol
 import trio
 
 from trio_evserver.files.disk import Buffer
+from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
 
-_RECEIVE = 64 * 1024
+_RECEIVE = 16 * 1024
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
 _JOIN = 16 * 1024
 # A deadline for progress means something only if progress is reported in small steps.
@@ -37,8 +39,8 @@ class Transport(Protocol):
         prompt, nothing is lost.
         """
 
-    async def send(self, *buffers: Buffer) -> None:
-        """Send all of them, in order. Raises ConnectionLost. Cancellation: prompt; how much was sent is
+    async def send(self, head: Buffer, body: Buffer = b"") -> None:
+        """Send both, in order. Raises ConnectionLost. Cancellation: prompt; how much was sent is
         then unknown.
         """
 
@@ -61,60 +63,57 @@ class Transport(Protocol):
 
 
 class SocketTransport:
-    """A connected, non-blocking stream socket; takes it over."""
+    """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_probably_readable", "_socket", "on_progress")
+    __slots__ = ("_readiness", "_socket", "on_progress")
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, readiness: Readiness) -> None:
         self._socket = connected
+        self._readiness = readiness
         self.on_progress: Callable[[], None] = _ignore
-        # A peer that has just connected has often sent its request, too.
-        self._probably_readable = True
 
     def __repr__(self) -> str:
         return f"<SocketTransport {self._socket.fileno()}>"
 
     async def receive(self) -> bytes:
+        readiness = self._readiness
         while True:
-            if not self._probably_readable:
-                await trio.lowlevel.wait_readable(self._socket)
+            if not readiness.events & READABLE:
+                await readiness.wait(READABLE)
             try:
                 data = self._socket.recv(_RECEIVE)
             except BlockingIOError:
-                self._probably_readable = False
+                readiness.events &= ~READABLE
                 continue
             except OSError as error:
                 raise ConnectionLost from error
             # Fewer bytes than asked for: there are no more now, and asking would only say so.
-            self._probably_readable = len(data) == _RECEIVE
+            if len(data) < _RECEIVE and not readiness.events & ENDED:
+                readiness.events &= ~READABLE
             return data
 
-    async def send(self, *buffers: Buffer) -> None:
-        total = sum(map(len, buffers))
+    async def send(self, head: Buffer, body: Buffer = b"") -> None:
+        size = len(head) + len(body)
         try:
-            if total <= _JOIN or len(buffers) == 1:
-                data: Buffer = buffers[0] if len(buffers) == 1 else b"".join(buffers)
-                sent = self._socket.send(data)
-                if sent == total:
-                    return
-                buffers = (data,)
+            if not body or size <= _JOIN:
+                if body:
+                    head, body = b"".join((head, body)), b""
+                sent = self._socket.send(head)
             else:
-                sent = self._socket.sendmsg(buffers)
-                if sent == total:
-                    return
+                sent = self._socket.sendmsg((head, body))
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise ConnectionLost from error
-        await self._send_rest(buffers, sent)
+        if sent < size:
+            await self._send_rest((head, body), sent)
 
     async def _send_rest(self, buffers: tuple[Buffer, ...], sent: int) -> None:
         for buffer in buffers:
             view = memoryview(buffer)[sent:]
             sent = max(0, sent - len(buffer))
             while view:
-                self.on_progress()
-                await trio.lowlevel.wait_writable(self._socket)
+                await self._wait_room()
                 try:
                     view = view[self._socket.send(view) :]
                 except BlockingIOError:
@@ -129,7 +128,16 @@ class SocketTransport:
             return
 
     async def wait_writable(self) -> None:
-        await trio.lowlevel.wait_writable(self._socket)
+        # That the last write was taken whole does not mean that there is room for another: the kernel knows.
+        writable = select.poll()
+        writable.register(self._socket, select.POLLOUT)
+        if not writable.poll(0):
+            await self._wait_room()
+
+    async def _wait_room(self) -> None:
+        self.on_progress()
+        self._readiness.events &= ~WRITABLE
+        await self._readiness.wait(WRITABLE)
 
     async def end(self) -> None:
         try:
@@ -138,6 +146,7 @@ class SocketTransport:
             raise ConnectionLost from error
 
     async def close(self) -> None:
+        self._readiness.forget()
         self._socket.close()
 
     def abort(self) -> None:
@@ -166,8 +175,8 @@ class StreamTransport:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 
-    async def send(self, *buffers: Buffer) -> None:
-        data = memoryview(b"".join(buffers))
+    async def send(self, head: Buffer, body: Buffer = b"") -> None:
+        data = memoryview(b"".join((head, body)))
         try:
             for offset in range(0, len(data), _STEP):
                 self.on_progress()

@@ -1,0 +1,91 @@
+"""A selected representation (RFC 9110 §3.2, §8): what is known of a file once it has been opened.
+
+It is made once per file and asked many times, so the two answers that nearly every request gets, the 200 and
+the 304, lie ready in it with their heads rendered. `render` makes a head's field lines ready for the wire;
+which version of HTTP, and which fields a site adds, is its affair, so a representation belongs to the pair
+of a file and that callable.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+import msgspec
+
+from trio_evserver.semantics.entity_tag import EntityTag
+from trio_evserver.semantics.fields import FieldLine, FieldLines
+from trio_evserver.semantics.http_date import format_http_date
+from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Region, Response
+
+Render: TypeAlias = Callable[[FieldLines], bytes]
+
+NOSNIFF: Final[FieldLine] = (b"X-Content-Type-Options", b"nosniff")
+
+
+class Representation(msgspec.Struct, frozen=True, gc=False):
+    """Content of `size` bytes with its metadata, and its ready-made answers.
+
+    `modified` is in whole seconds since the epoch, None where no Last-Modified is sent; `modified_is_strong`
+    as in §8.8.2.2. `content` is all of it where it is held in memory, None where it is read from the file.
+    `complete` is the 200, `not_modified` the 304.
+    """
+
+    size: int
+    modified: int | None
+    modified_is_strong: bool
+    entity_tag: EntityTag | None
+    media_type: bytes
+    cache_control: bytes
+    content: bytes | None
+    complete: Response
+    not_modified: Response
+
+
+def represent(
+    *,
+    size: int,
+    modified: int | None,
+    modified_is_strong: bool,
+    entity_tag: EntityTag | None,
+    media_type: bytes,
+    cache_control: bytes,
+    content: bytes | None = None,
+    render: Render,
+) -> Representation:
+    """The representation with its answers made ready.
+
+    Raises ValueError where `content` is not `size` bytes long, or `modified` is not in the years 1 to 9999.
+    """
+    if content is not None and len(content) != size:
+        raise ValueError(f"{len(content)} bytes of content for a representation of {size}")
+    etag = () if entity_tag is None else ((b"ETag", entity_tag.render()),)
+    last_modified = () if modified is None else ((b"Last-Modified", format_http_date(modified)),)
+    caching = (b"Cache-Control", cache_control)
+    complete: FieldLines = (
+        (b"Content-Type", media_type),
+        (b"Content-Length", b"%d" % size),
+        *last_modified,
+        *etag,
+        caching,
+        (b"Accept-Ranges", b"bytes"),
+        NOSNIFF,
+    )
+    # §15.4.5: of the metadata only what guides the cache; Last-Modified only for want of an entity tag.
+    not_modified: FieldLines = (*(etag or last_modified), caching, NOSNIFF)
+    return Representation(
+        size=size,
+        modified=modified,
+        modified_is_strong=modified_is_strong,
+        entity_tag=entity_tag,
+        media_type=media_type,
+        cache_control=cache_control,
+        content=content,
+        complete=Response(HTTPStatus.OK, complete, _whole(size, content), render(complete)),
+        not_modified=Response(HTTPStatus.NOT_MODIFIED, not_modified, EMPTY, render(not_modified)),
+    )
+
+
+def _whole(size: int, content: bytes | None) -> Body:
+    if size == 0:
+        return EMPTY
+    return Parts((Region(0, size),), size) if content is None else Content(content)

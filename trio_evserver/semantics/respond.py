@@ -1,0 +1,163 @@
+"""From a request and the representation it selected to the response (RFC 9110 §13.2.2, §14).
+
+HEAD is answered as GET without its Range (§14.2 defines Range for GET alone); the responder leaves the
+content out. An answer that needs a page for people, an error or a redirect, is a `Refusal`, and becomes a
+response by `page`.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, assert_never
+
+import msgspec
+
+from trio_evserver.semantics.byte_ranges import ByteRange, Unranged, select
+from trio_evserver.semantics.fields import FieldLines
+from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Refusal, Region, Request, Response
+from trio_evserver.semantics.multipart import byteranges, content_range, content_type
+from trio_evserver.semantics.preconditions import Decision, evaluate, if_range_holds
+from trio_evserver.semantics.representation import NOSNIFF, Representation
+
+ALLOW: Final = b"GET, HEAD, OPTIONS"
+
+_CONDITIONAL: Final = frozenset(
+    (b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range")
+)
+_SERVED: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+_KNOWN: Final = frozenset((b"POST", b"PUT", b"DELETE", b"PATCH", b"CONNECT", b"TRACE"))
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the site's to say about ranges, and the chance and the clock that pure code is handed.
+
+    `boundary` draws a fresh multipart boundary, 1 to 70 letters and digits, unlikely to occur in any
+    content; `now` is in seconds since the epoch. More than `max_ranges` ranges in one request are answered
+    with the whole.
+    """
+
+    max_ranges: int = 16
+    boundary: Callable[[], bytes]
+    now: Callable[[], float]
+
+
+def answer(request: Request, representation: Representation, policy: Policy) -> Response | Refusal:
+    """The response to a GET or HEAD: 200, 206, 304, or a refusal with 412 or 416."""
+    fields = request.fields
+    if _CONDITIONAL.isdisjoint(fields):
+        return representation.complete
+    now = policy.now()
+    decision = evaluate(
+        fields,
+        entity_tag=representation.entity_tag,
+        modified=representation.modified,
+        is_get_or_head=True,
+        now=now,
+    )
+    match decision:
+        case Decision.NOT_MODIFIED:
+            return representation.not_modified
+        case Decision.PRECONDITION_FAILED:
+            return Refusal(HTTPStatus.PRECONDITION_FAILED, "a precondition of the request fails")
+        case Decision.PROCEED:
+            return _content(request, representation, policy, now)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _content(
+    request: Request, representation: Representation, policy: Policy, now: float
+) -> Response | Refusal:
+    """Step 5 of §13.2.2: the ranges asked for, where Range applies and If-Range allows it, or the whole."""
+    value = request.fields.get(b"range")
+    if value is None or request.method != b"GET" or not _range_applies(request, representation, now):
+        return representation.complete
+    match select(value, representation.size, policy.max_ranges):
+        case Unranged.WHOLE:
+            return representation.complete
+        case Unranged.UNSATISFIABLE:
+            unmet = (b"Content-Range", b"bytes */%d" % representation.size)
+            return Refusal(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no range can be satisfied", (unmet,))
+        case (ByteRange() as single,):
+            return _single(representation, single)
+        case ranges:
+            return _multiple(representation, ranges, policy.boundary())
+
+
+def _range_applies(request: Request, representation: Representation, now: float) -> bool:
+    value = request.fields.get(b"if-range")
+    return value is None or if_range_holds(
+        value, representation.entity_tag, representation.modified, representation.modified_is_strong, now
+    )
+
+
+def _single(representation: Representation, found: ByteRange) -> Response:
+    """§15.3.7.1: one part, described in the head."""
+    head = _replace(
+        representation.complete.fields,
+        (
+            (b"Content-Length", b"%d" % found.length),
+            (b"Content-Range", content_range(found, representation.size)),
+        ),
+    )
+    parts = Parts((Region(found.first, found.length),), found.length)
+    return Response(HTTPStatus.PARTIAL_CONTENT, head, _body(parts, representation.content))
+
+
+def _multiple(representation: Representation, ranges: tuple[ByteRange, ...], boundary: bytes) -> Response:
+    """§15.3.7.2: many parts, each described by itself; "MUST NOT" have a Content-Range in the head."""
+    parts = byteranges(ranges, representation.size, representation.media_type, boundary)
+    head = _replace(
+        representation.complete.fields,
+        ((b"Content-Length", b"%d" % parts.length), (b"Content-Type", content_type(boundary))),
+    )
+    return Response(HTTPStatus.PARTIAL_CONTENT, head, _body(parts, representation.content))
+
+
+def _replace(fields: FieldLines, lines: FieldLines) -> FieldLines:
+    """The fields with these lines in place of those of the same name, or after them."""
+    new = dict(lines)
+    kept = tuple((name, new.pop(name, value)) for name, value in fields)
+    return (*kept, *new.items())
+
+
+def _body(parts: Parts, content: bytes | None) -> Body:
+    """The parts as they are, or cut from content that is held."""
+    if content is None:
+        return parts
+    return Content(
+        b"".join(
+            part if isinstance(part, bytes) else content[part.offset : part.offset + part.length]
+            for part in parts.parts
+        )
+    )
+
+
+def check_method(method: bytes) -> Refusal | None:
+    """None for a method that is served; 405 for one that is known (§15.5.6), 501 for any other (§15.6.2)."""
+    if method in _SERVED:
+        return None
+    if method in _KNOWN:
+        return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the method is not allowed", ((b"Allow", ALLOW),))
+    return Refusal(HTTPStatus.NOT_IMPLEMENTED, "the method is not known")
+
+
+def options() -> Response:
+    """The answer to OPTIONS (§9.3.7). A 204 has no Content-Length (§8.6)."""
+    return Response(HTTPStatus.NO_CONTENT, ((b"Allow", ALLOW),), EMPTY)
+
+
+def redirect(location: bytes) -> Refusal:
+    """301 to `location`, an absolute path as `ResourcePath.url` writes it."""
+    return Refusal(HTTPStatus.MOVED_PERMANENTLY, "moved permanently", ((b"Location", location),))
+
+
+def page(refusal: Refusal, content: bytes, media_type: bytes) -> Response:
+    """The response to a refused request, with a page that no cache may keep: it may be served soon."""
+    fields = (
+        *refusal.fields,
+        (b"Content-Type", media_type),
+        (b"Content-Length", b"%d" % len(content)),
+        (b"Cache-Control", b"no-store"),
+        NOSNIFF,
+    )
+    return Response(refusal.status, fields, Content(content) if content else EMPTY)

@@ -1,0 +1,142 @@
+"""When a socket can be read or written again.
+
+Waiting through Trio costs a system call and several objects a time. A connection waits at least once per
+request, so on Linux all connections of a site are registered once, edge-triggered, with an epoll of their
+own (the hub); Trio watches that one descriptor, and the hub wakes the very tasks whose sockets have
+changed. Elsewhere each socket waits through Trio.
+
+Edge-triggered means that a change is told once (epoll(7)): who has been told keeps trying until the socket
+has no more, which a short read or write shows, and only then waits for the next change. Once the peer has
+ended its side there will be no further change, so a socket that was told of it stays readable.
+"""
+
+import select
+import socket
+from typing import Protocol
+
+import trio
+
+READABLE = 1
+WRITABLE = 4
+ENDED = 0x2000 | 0x10 | 0x8
+"""The numbers of EPOLLIN, EPOLLOUT, and of EPOLLRDHUP, EPOLLHUP and EPOLLERR together."""
+
+_ALWAYS_READABLE = READABLE | ENDED
+_EVENTS_A_TURN = 512
+
+
+class Readiness(Protocol):
+    """What is known of one socket: `events`, whose bits its user clears when the socket has no more."""
+
+    events: int
+
+    async def wait(self, event: int) -> None:
+        """Until READABLE, or WRITABLE, may be true again. One task at a time. Cancellation: prompt."""
+
+    def forget(self) -> None:
+        """The socket is about to be closed; nobody waits for it."""
+
+
+class TrioReadiness:
+    """A socket watched by Trio itself."""
+
+    __slots__ = ("_socket", "events")
+
+    def __init__(self, watched: socket.socket) -> None:
+        self._socket = watched
+        self.events = READABLE | WRITABLE
+
+    def __repr__(self) -> str:
+        return f"<TrioReadiness {self._socket.fileno()}>"
+
+    async def wait(self, event: int) -> None:
+        if event == READABLE:
+            await trio.lowlevel.wait_readable(self._socket)
+        else:
+            await trio.lowlevel.wait_writable(self._socket)
+        self.events |= event
+
+    def forget(self) -> None:
+        """Trio forgets by itself."""
+
+
+class HubReadiness:
+    """A socket watched by the hub."""
+
+    __slots__ = ("_descriptor", "_hub", "_task", "_wanted", "events")
+
+    def __init__(self, hub: "Hub", descriptor: int) -> None:
+        self._hub = hub
+        self._descriptor = descriptor
+        self._task: trio.lowlevel.Task | None = None
+        self._wanted = 0
+        # A peer that has just connected has often sent its request, too; trying costs less than asking.
+        self.events = READABLE | WRITABLE
+
+    def __repr__(self) -> str:
+        return f"<HubReadiness {self._descriptor} {self.events:#x}>"
+
+    async def wait(self, event: int) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._wanted = event | ENDED
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def tell(self, events: int) -> None:
+        """The hub has learned of `events`."""
+        self.events |= events
+        task = self._task
+        if task is not None and events & self._wanted:
+            self._task = None
+            trio.lowlevel.reschedule(task)
+
+    def forget(self) -> None:
+        self._hub.remove(self._descriptor)
+
+    def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class Hub:
+    """The edge-triggered epoll of a site."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._watched: dict[int, HubReadiness] = {}
+
+    def __repr__(self) -> str:
+        return f"<Hub {len(self._watched)} sockets>"
+
+    def add(self, watched: socket.socket) -> HubReadiness:
+        """Watch a socket until its readiness is told to `forget` it. Raises OSError."""
+        descriptor = watched.fileno()
+        self._epoll.register(
+            descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+        )
+        readiness = self._watched[descriptor] = HubReadiness(self, descriptor)
+        return readiness
+
+    def remove(self, descriptor: int) -> None:
+        """Forget a socket, which leaves the epoll when it is closed. What was told of it until then reaches
+        nobody.
+        """
+        del self._watched[descriptor]
+
+    async def run(self) -> None:
+        """Wake who waits, until cancelled."""
+        watched = self._watched
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            for descriptor, events in self._epoll.poll(0, _EVENTS_A_TURN):
+                readiness = watched.get(descriptor)
+                if readiness is not None:
+                    readiness.tell(events)
+
+    def close(self) -> None:
+        """Close the epoll, when all its sockets are."""
+        self._epoll.close()
+
+
+def open_hub() -> Hub | None:
+    """A hub, where the operating system has one."""
+    return Hub() if hasattr(select, "epoll") else None

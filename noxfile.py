@@ -1,0 +1,80 @@
+"""What is checked, and on which interpreters: `nox` runs all, `nox --list` names it, `nox -s NAME` runs one.
+
+An interpreter that is not found is skipped, and nox says so; with CI set it is an error. What follows `--` is
+handed on to the tool: `nox -s tests-3.12 -- -k ranges`.
+"""
+
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+PACKAGE = "trio_evserver"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "property", "fuzz", "types", "lint", "compat"]
+
+
+def install(session: nox.Session, *groups: str, project: bool = True) -> None:
+    """The project itself, as anyone installs it, and the dependency groups named."""
+    requirements = dict.fromkeys(nox.project.dependency_groups(PYPROJECT, *groups))
+    session.install("--quiet", "--disable-pip-version-check", *(["."] if project else []), *requirements)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Every test but those of the session "property"; warnings are errors."""
+    install(session, "test")
+    session.run("pytest", "--ignore=tests/property", *session.posargs)
+
+
+@nox.session
+def property(session: nox.Session) -> None:
+    """The laws, one per file."""
+    install(session, "test")
+    session.run("pytest", "tests/property", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """The fuzzers, for a bounded time; `nox -s fuzz -- --long` runs them for as long as they are let."""
+    install(session, "test")
+    session.run("pytest", "fuzz", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict."""
+    install(session, "types")
+    session.run("mypy", PACKAGE, "noxfile.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: what it finds, and how it would set the code."""
+    install(session, "lint", project=False)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def compat(session: nox.Session) -> None:
+    """A program that is still typed with trio-typing can embed this server: to mypy, and when it runs.
+
+    Our own sources are not checked under those stubs: mypy reads them, installed, for their types alone.
+    """
+    install(session, "trio-typing")
+    # Not from the checkout, where mypy and Python would find the sources before what is installed.
+    with session.chdir(Path("tests", "compat")):
+        session.run("mypy", "--strict", "--config-file=", "embedding.py")
+        session.run("python", "-W", "error", "embedding.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; not among the default sessions, as they want a quiet machine and other servers."""
+    install(session)
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,47 @@
+"""Feeds octets to a connection in pieces, and says what it made of them."""
+
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import TypeAlias
+
+from trio_evserver.http1.connection import Connection, Event
+from trio_evserver.http1.errors import RemoteProtocolError
+from trio_evserver.http1.limits import Limits
+from trio_evserver.semantics.message import Request
+
+Outcome: TypeAlias = Request | HTTPStatus | Event
+"""A request whose body has ended, the status of a refusal, or CLOSED."""
+
+TAIL = b"GET /tail HTTP/1.1\r\nHost: tail\r\n\r\n"
+
+
+def outcomes(pieces: Iterable[bytes], limits: Limits) -> list[Outcome]:
+    """What a connection says to these pieces and the end of input after them; the last one is no request."""
+    connection = Connection(limits)
+    found: list[Outcome] = []
+    try:
+        for piece in (*pieces, b""):
+            connection.receive_data(piece)
+            _take(connection, found)
+    except RemoteProtocolError as refused:
+        found.append(refused.status)
+    return found
+
+
+def _take(connection: Connection, found: list[Outcome]) -> None:
+    """Take what can be had without receiving more."""
+    while not (found and found[-1] is Event.CLOSED):
+        if connection.has_body and not connection.discard_body():
+            return
+        answer = connection.next_request()
+        if answer is Event.NEED_DATA:
+            return
+        found.append(answer)
+
+
+def ways(data: bytes) -> Iterator[list[bytes]]:
+    """The same octets whole, octet by octet, and in two pieces at every place."""
+    yield [data]
+    yield [data[i : i + 1] for i in range(len(data))]
+    for i in range(1, len(data)):
+        yield [data[:i], data[i:]]

@@ -1,0 +1,1 @@
+"""What the operator sees: access log and diagnostics, written off the event loop."""

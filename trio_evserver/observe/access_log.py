@@ -1,0 +1,179 @@
+"""The access log: one line per answer, in the common or the combined format of Apache.
+
+The event loop only puts what a line needs into a bounded buffer; a thread formats the lines and writes them.
+So a slow or blocked log costs lines, which are counted, and never an answer.
+
+The buffer has one producer, the event loop, and one consumer, the thread: appending and popping at the two
+ends of a deque are atomic, so that neither side ever takes a lock.
+"""
+
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from trio_evserver.observe.log_line import NO_REQUEST, Entry, LineFormatter
+from trio_evserver.semantics.message import Request
+
+LOGGER = logging.getLogger("trio_evserver.access_log")
+
+# Lines gather for this long: one write then carries many, and a reader does not notice.
+BATCH_SECONDS = 0.05
+# Lines per write: a batch of usual ones is about 500 KiB.
+BATCH_LINES = 4096
+# The formatting thread lets go of the interpreter after so many lines (about 0.1 ms), so that the event loop
+# waits for that long at most, not for the 5 ms of the interpreter's own switch interval.
+SLICE_LINES = 32
+# Where more than so many lines wait, one with more than so many bytes from its peer is dropped: peers can
+# then make the buffer hold 40 MiB of long lines and 64 MiB of others at most, and nothing has to be counted
+# for it.
+CROWDED_LINES = 1024
+CROWDED_BYTES = 1024
+
+
+class AccessLogFormat(Enum):
+    """Which of the two formats a line has."""
+
+    COMMON = "common"
+    COMBINED = "combined"
+
+
+class AccessLogStatistics(msgspec.Struct, frozen=True):
+    """Lines so far: `written`; `dropped`, for a full buffer; `failed`, for a file that takes no more."""
+
+    written: int
+    dropped: int
+    failed: int
+
+
+class AccessLog:
+    """Lines written to the descriptor `fd`, which stays the caller's, from a bounded buffer by one thread.
+
+    *Resources*: the thread lives from `start` to `close`, or as long as the context manager's block. It is a
+    daemon: where a write blocks for ever, the process ends without it.
+    """
+
+    def __init__(self, fd: int, format: AccessLogFormat, *, capacity: int = 65536) -> None:
+        """`capacity` is the number of lines that may wait."""
+        self._fd = fd
+        self._formatter = LineFormatter(combined=format is AccessLogFormat.COMBINED)
+        self._room = capacity
+        self._crowded = min(CROWDED_LINES, capacity)
+        self._entries: deque[Entry] = deque()
+        self._written = 0
+        self._dropped = 0
+        self._failed = 0
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
+
+    def __repr__(self) -> str:
+        return f"<AccessLog fd={self._fd} waiting={len(self._entries)} {self.statistics()}>"
+
+    def statistics(self) -> AccessLogStatistics:
+        return AccessLogStatistics(self._written, self._dropped, self._failed)
+
+    def record(self, peer: object, when: float, request: Request | None, status: int, sent: int) -> None:
+        """Put one line into the buffer, or count it as dropped; it never blocks.
+
+        `peer` is a socket address (a tuple, the host first), a str, or None; `when` the time of the request
+        in seconds since the epoch; `request` None where no request could be read; `sent` the bytes of content
+        sent, without the head. To be called by one thread only.
+        """
+        entries = self._entries
+        if request is None:
+            method, target, version, referer, agent = NO_REQUEST
+        else:
+            get = request.fields.get
+            method, target, version = request.method, request.target, request.version
+            referer, agent = get(b"referer", b"-"), get(b"user-agent", b"-")
+        if len(entries) >= self._crowded and not self._admits(len(target) + len(referer) + len(agent)):
+            self._dropped += 1
+            return
+        entries.append((peer, when, method, target, version, referer, agent, status, sent))
+        # Append first, then look: an entry that the thread's last look missed is then always the first one
+        # here.
+        if len(entries) == 1:
+            self._wake.set()
+
+    def _admits(self, size: int) -> bool:
+        return len(self._entries) < self._room and size <= CROWDED_BYTES
+
+    def start(self) -> None:
+        """Start the thread; lines recorded before are kept for it."""
+        self._thread.start()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Write what waits, for `timeout` seconds at most; lines recorded from now on are dropped."""
+        self._room = self._crowded = 0
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            self._closing.wait(BATCH_SECONDS)
+            self._drain()
+        self._drain()
+
+    def _drain(self) -> None:
+        while self._entries:
+            self._write(self._format_batch())
+
+    def _format_batch(self) -> list[bytes]:
+        """At most BATCH_LINES lines, taken out of the buffer."""
+        take = self._entries.popleft
+        lines = []
+        for number in range(1, min(len(self._entries), BATCH_LINES) + 1):
+            lines.append(self._formatter.line(take()))
+            if number % SLICE_LINES == 0:
+                time.sleep(0)
+        return lines
+
+    def _write(self, lines: list[bytes]) -> None:
+        """One write; more only where the system takes part of it."""
+        data = b"".join(lines)
+        done = 0
+        try:
+            while done < len(data):
+                done += self._write_some(memoryview(data)[done:])
+        except OSError as error:
+            self._note_failure(error)
+        written = len(lines) if done == len(data) else data.count(b"\n", 0, done)
+        self._written += written
+        self._failed += len(lines) - written
+
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            # Another process may have made the shared terminal or pipe non-blocking; this thread may wait.
+            poll = select.poll()
+            poll.register(self._fd, select.POLLOUT)
+            poll.poll(1000)
+            return 0
+
+    def _note_failure(self, error: OSError) -> None:
+        if self._failed == 0:
+            LOGGER.warning(
+                "the access log cannot be written (%s); the server goes on without it", error.strerror
+            )

@@ -1,0 +1,1 @@
+"""The process around the server: descriptor limits, signals, start and stop."""

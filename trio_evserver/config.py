@@ -140,6 +140,19 @@ PARAMETERS: list[click.Parameter] = [
     ),
     _number(
         READING,
+        "--file-queue",
+        default=_FILES.queue,
+        least=1,
+        help="Openings that wait for a thread, per disk; further ones are refused (503).",
+    ),
+    _time(
+        READING,
+        "--file-wait",
+        default=_FILES.patience,
+        help="How long an opening waits for a thread before it is refused (503).",
+    ),
+    _number(
+        READING,
         "--read-ahead",
         default=_FILES.read_ahead,
         least=1,
@@ -233,6 +246,8 @@ def _file_options(values: Mapping[str, Any]) -> FileOptions:
         symlinks=Symlinks(values["symlinks"]),
         etag=ETagSource(values["etag"]),
         threads=values["file_threads"],
+        queue=values["file_queue"],
+        patience=values["file_wait"],
         read_ahead=values["read_ahead"],
         read_ahead_memory=values["read_ahead_memory"],
         chunk_size=values["chunk_size"],

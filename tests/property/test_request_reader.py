@@ -37,6 +37,7 @@ def bodies(draw: st.DrawFn) -> tuple[tuple[FieldLine, ...], bytes]:
             return ((b"Content-Length", b"%d" % len(body)),), body
         case "chunked":
             written = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+            # None of these names is one of FRAMING_FIELDS, which no trailer may have.
             trailers = render_fields(tuple(draw(st.lists(st.tuples(names, values), max_size=2))))
             return ((b"Transfer-Encoding", b"chunked"),), written + b"0\r\n" + trailers + b"\r\n"
         case _:

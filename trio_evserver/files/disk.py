@@ -80,10 +80,12 @@ class Disk:
         self._resident: _Syscall | None = None
         # Both names exist in Linux's C libraries alone: elsewhere the number below would be some other call.
         if capabilities.openat2 and hasattr(os, "RWF_NOWAIT") and hasattr(os, "O_PATH"):
-            self._waiting = _bind(ctypes.CDLL)  # drops the GIL: for calls that may wait
-            self._resident = _bind(ctypes.PyDLL)  # keeps it: cheaper, for calls that do not
-            if not self._openat2_works():
-                self._waiting = self._resident = None
+            waiting = _bind(ctypes.CDLL)  # drops the GIL: for calls that may wait
+            resident = _bind(ctypes.PyDLL)  # keeps it: cheaper, for calls that do not
+            if self._knows(waiting, _BENEATH):
+                self._waiting = waiting
+                if self._knows(resident, _BENEATH | _CACHED):  # Linux 5.12; openat2 itself is of 5.6
+                    self._resident = resident
         self._nowait = capabilities.nowait and hasattr(os, "RWF_NOWAIT")
         self._without_nowait: set[int] = set()
 
@@ -92,7 +94,7 @@ class Disk:
 
     @property
     def has_openat2(self) -> bool:
-        """Whether paths are contained by openat2, and can be opened without waiting."""
+        """Whether paths are contained by openat2."""
         return self._waiting is not None
 
     # Opening
@@ -125,7 +127,7 @@ class Disk:
                 return self._openat2(self._waiting, root, path, resolve)
             except BlockingIOError:
                 continue
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as for a file that is under a lease
 
     def open_anywhere(self, root: int, path: bytes) -> int:
         """A descriptor for reading `path` from the directory `root`, wherever links lead."""
@@ -153,12 +155,12 @@ class Disk:
             if code != errno.EINTR:
                 raise OSError(code, os.strerror(code))
 
-    def _openat2_works(self) -> bool:
-        assert self._waiting is not None
+    def _knows(self, syscall: _Syscall, resolve: int) -> bool:
+        """Whether openat2 exists and takes these flags."""
         try:
-            descriptor = self._openat2(self._waiting, _AT_FDCWD, b".", _BENEATH)
-        except OSError:
-            return False
+            descriptor = self._openat2(syscall, _AT_FDCWD, b".", resolve, _DIRECTORY)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
         os.close(descriptor)
         return True
 
@@ -175,7 +177,7 @@ class Disk:
                 if name == b"..":
                     if len(parents) == 1:
                         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-                    os.close(parents.pop())
+                    self.close(parents.pop())
                 elif name not in (b"", b"."):
                     flags = (_DIRECTORY if names else _READ) | os.O_NOFOLLOW
                     try:
@@ -196,7 +198,7 @@ class Disk:
                     return os.open(b".", _READ, dir_fd=parents[-1])
         finally:
             for parent in parents[1:]:
-                os.close(parent)
+                self.close(parent)
 
     def _link(self, directory: int, name: bytes, refused: OSError) -> bytes:
         """Where the link `name` leads; raises `refused`, the reason why it could not be opened, if it is no
@@ -216,9 +218,7 @@ class Disk:
         try:
             os.close(descriptor)
         except OSError as error:
-            if (
-                error.errno == errno.EBADF
-            ):  # not a report but a bug of ours: it might have been another's file
+            if error.errno == errno.EBADF:  # no report but a bug of ours: it might have been another's file
                 raise
 
     # Status
@@ -253,8 +253,8 @@ class Disk:
         whether a file system supports the question is remembered by it.
         """
         if not self._nowait or device in self._without_nowait:
-            if self.mounts.in_memory(device):
-                return os.pread(descriptor, length, offset)
+            if self.mounts.in_memory(device) and (data := os.pread(descriptor, length, offset)):
+                return data
             raise BlockingIOError
         buffer = bytearray(length)
         try:
@@ -264,9 +264,8 @@ class Disk:
                 raise
             self._without_nowait.add(device)
             return self.read_cached(descriptor, device, length, offset)
-        if (
-            count == 0
-        ):  # Linux 5.9 and 5.10 say 0 where they mean EAGAIN; a file that has shrunk is found by the worker
+        # Linux 5.9 and 5.10 say 0 where they mean EAGAIN; a file that has shrunk is found by the worker.
+        if count == 0:
             raise BlockingIOError
         return buffer if count == length else memoryview(buffer)[:count]
 

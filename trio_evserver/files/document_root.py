@@ -20,7 +20,7 @@ from trio_evserver.files.validators import wants_digest
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.target import ResourcePath
 
-_STEADY_TRIES = 3  # a file that changes while it is read is read again so often, then taken as it is
+_STEADY_TRIES = 3  # a file that changes while it is read is read again so often, then streamed
 _DIGEST_STEP = 256 * 1024
 
 
@@ -30,7 +30,8 @@ class Opened(msgspec.Struct, frozen=True):
     `name` is its path below the root; `probe` the path by which stat(2) finds it again, empty where that
     would not tell whether another file has come before it. `content` is the whole of a small file, `first`
     the beginning of a large one, where it was read, `digest` a hash of its content in hexadecimal, where
-    the entity tag wants one. `read_at` is when, in nanoseconds since the epoch.
+    the entity tag wants one. `read_at` is when the reading began, in nanoseconds since the epoch: what
+    had changed shortly before may have changed while it was read, without a trace.
     """
 
     file: OpenFile
@@ -98,17 +99,25 @@ class DocumentRoot:
         except OSError as error:
             return refusal_for(error)
 
+    def mount_of(self, path: ResourcePath) -> bytes:
+        """The mount point that `path` lies under, by its name."""
+        return self._disk.mounts.point_of(b"%b/%b" % (self.path, path.relative))
+
     def _open_root(self, cached: bool) -> int:
         if cached:
             if not self._local:
                 raise BlockingIOError
             return self._disk.open_directory_cached(self.path)
         root = self._disk.open_directory(self.path)
-        status = self._disk.status(root)
-        identity = (status.st_dev, status.st_ino)
-        if identity != self._identity:
-            self._local = all(map(self._is_local_path, _ancestors(self.path)))
-            self._identity = identity
+        try:
+            status = self._disk.status(root)
+            identity = (status.st_dev, status.st_ino)
+            if identity != self._identity:
+                self._local = all(map(self._is_local_path, _ancestors(self.path)))
+                self._identity = identity
+        except BaseException:
+            self._disk.close(root)
+            raise
         return root
 
     def _is_local_path(self, path: bytes) -> bool:
@@ -120,6 +129,7 @@ class DocumentRoot:
             return Refusal(HTTPStatus.NOT_FOUND, "a single file is served")
         if cached:
             raise BlockingIOError
+        self._local = all(map(self._is_local_path, _ancestors(self.path)))
         return self._read(self._disk.open_file(self.path), name, self.path, path, cached)
 
     def _load_beneath(self, root: int, path: ResourcePath, cached: bool) -> Opened | Refusal:
@@ -164,20 +174,20 @@ class DocumentRoot:
                 return _not_a_file(path) if is_directory(status) else _NO_FILE
             for _ in range(_STEADY_TRIES):
                 identity = identity_of(status)
+                read_at = self._clock()
                 content, first, digest = self._read_content(descriptor, identity, cached)
                 status = self._disk.status(descriptor)
-                if identity_of(status) == identity:
+                if identity_of(status) == identity and _is_whole(content, identity):
                     break
-            identity = identity_of(status)
-            if content is not None and len(content) != identity.size:
-                content = (
-                    None  # it does not hold still: it is streamed, and its length checked while it is read
-                )
+            else:  # it does not hold still: it is streamed, and checked while it is read
+                identity, read_at = identity_of(status), self._clock()
+                content, first, digest = None, b"", ""
             local = cached or (self._local and self._disk.mounts.is_local(identity.device))
             close = self._disk.close if local else self._close
-            file = OpenFile(descriptor, identity, local=local, close=close)
+            mount = self._disk.mounts.point_of(b"%b/%b" % (self.path, name))
+            file = OpenFile(descriptor, identity, mount=mount, local=local, close=close)
             kept = True
-            return Opened(file, name, probe, content, first, digest, self._clock())
+            return Opened(file, name, probe, content, first, digest, read_at)
         finally:
             if not kept:
                 self._disk.close(descriptor)
@@ -223,6 +233,10 @@ def _not_a_file(path: ResourcePath) -> Refusal:
         return _NO_FILE
     location = ResourcePath(path.segments, True, path.relative).url()
     return Refusal(HTTPStatus.MOVED_PERMANENTLY, "a directory", ((b"Location", location),))
+
+
+def _is_whole(content: bytes | None, identity: Identity) -> bool:
+    return content is None or len(content) == identity.size
 
 
 def _digest(pieces: Iterator[bytes]) -> str:

@@ -18,6 +18,8 @@ import trio
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.document_root import DocumentRoot, Opened
 from trio_evserver.files.failures import refusal_for
+from trio_evserver.files.fill import Fill
+from trio_evserver.files.gate import DiskBusyError
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions
@@ -88,7 +90,8 @@ class FileCache:
         self._describe = describe
         self._nursery = nursery
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-        self._fills: dict[bytes, _Fill] = {}
+        self._fills: dict[bytes, Fill] = {}
+        self._capacity = options.cache_size  # in bytes; 0 once closed
         self._size = 0
         self._hits = self._inline_fills = self._worker_fills = 0
 
@@ -134,26 +137,35 @@ class FileCache:
         Cancellation: prompt; a fill goes on for those who ask next.
         """
         entry = self.find_nowait(path)
-        if entry is None and self._options.cached_reads:
-            try:
-                opened = self._root.load(path, cached=True)
-            except BlockingIOError:
-                pass
-            else:
-                self._inline_fills += 1
-                return self._take(_key(path), opened)
-        if entry is None:
-            entry = self._entries.get(_key(path))
-            if entry is not None and trio.current_time() - entry.checked < self._options.revalidate:
-                self._hits += 1
-            else:
-                return await self._fill(path)
+        if entry is not None:
+            return _lease(entry)
+        if self._options.cached_reads and (found := self._look_inline(path)) is not None:
+            return found
+        entry = self._entries.get(_key(path))
+        # Of an entry with a probe stat(2) has just said that it is another file.
+        if entry is None or entry.probe or trio.current_time() - entry.checked >= self._options.revalidate:
+            return await self._fill(path)
+        self._hits += 1
         return _lease(entry)
 
     def close(self) -> None:
-        """Let go of every file."""
+        """Let go of every file, and keep none that a fill still brings."""
+        self._capacity = 0
         while self._entries:
             self._evict()
+
+    def _look_inline(self, path: ResourcePath) -> Lease | Refusal | None:
+        """What is found without waiting; None: ask a worker, also where the machine is in trouble, which
+        `_load` can help.
+        """
+        try:
+            opened = self._root.load(path, cached=True)
+        except BlockingIOError:
+            return None
+        if isinstance(opened, Refusal) and opened.status not in _KEPT:
+            return None
+        self._inline_fills += 1
+        return self._take(_key(path), opened)
 
     def _take(self, key: bytes, opened: Opened | Refusal) -> Lease | Refusal:
         """What was found, as a lease of its own, kept for others if it may be."""
@@ -161,21 +173,25 @@ class FileCache:
             if opened.status in _KEPT:
                 self._keep(key, Entry(opened, b"", trio.current_time()))
             return opened
-        representation, keep = self._describe(opened)
+        try:
+            representation, keep = self._describe(opened)
+        except BaseException:
+            opened.file.release()
+            raise
         lease = Lease(representation, opened.file, opened.first)
-        if keep and self._options.cache_size:
+        if keep and self._capacity:
             opened.file.acquire()
             probe = opened.probe if opened.file.local and self._options.cached_reads else b""
             self._keep(key, Entry(lease, probe, trio.current_time()))
         return lease
 
     def _keep(self, key: bytes, entry: Entry) -> None:
-        if not self._options.cache_size:
+        if not self._capacity:
             return
         self._forget(key)
         self._entries[key] = entry
         self._size += entry.cost
-        while self._size > self._options.cache_size or len(self._entries) > self._options.cache_files:
+        while self._size > self._capacity or len(self._entries) > self._options.cache_files:
             self._evict()
 
     def _forget(self, key: bytes) -> None:
@@ -197,11 +213,12 @@ class FileCache:
         key = _key(path)
         fill = self._fills.get(key)
         if fill is None:
-            fill = self._fills[key] = _Fill()
+            fill = Fill()
             self._nursery.start_soon(self._run_fill, path, fill)
+            self._fills[key] = fill
         return await fill.wait()
 
-    async def _run_fill(self, path: ResourcePath, fill: "_Fill") -> None:
+    async def _run_fill(self, path: ResourcePath, fill: Fill) -> None:
         key = _key(path)
         outcome: Lease | Refusal = refusal_for(OSError(errno.ECANCELED, "the fill was cancelled"))
         try:
@@ -215,44 +232,29 @@ class FileCache:
             fill.finish(outcome)
 
     async def _load(self, path: ResourcePath) -> Opened | Refusal:
-        self._worker_fills += 1
-        opened = await self._workers.run(lambda: self._root.load(path), unwanted=_discard)
-        if isinstance(opened, Refusal) and opened.status is HTTPStatus.SERVICE_UNAVAILABLE and self._entries:
-            # Out of descriptors, most likely: those of the cache are the ones that can be had back.
-            for _ in range((len(self._entries) + 1) // 2):
-                self._evict()
-            opened = await self._workers.run(lambda: self._root.load(path), unwanted=_discard)
+        try:
+            opened = await self._ask_worker(path)
+            if _is_exhausted(opened) and self._entries:
+                # Out of descriptors, most likely: those of the cache are the ones that can be had back.
+                for _ in range((len(self._entries) + 1) // 2):
+                    self._evict()
+                opened = await self._ask_worker(path)
+        except DiskBusyError as error:
+            return refusal_for(error)
         return opened
 
+    async def _ask_worker(self, path: ResourcePath) -> Opened | Refusal:
+        self._worker_fills += 1
+        return await self._workers.run(
+            lambda: self._root.load(path),
+            mount=self._root.mount_of(path),
+            refusable=True,
+            unwanted=_discard,
+        )
 
-class _Fill:
-    """One visit to the disk and those who wait for it; holds a lease of its own until each of them has
-    theirs.
-    """
 
-    def __init__(self) -> None:
-        self._done = trio.Event()
-        self._waiting = 0
-        self._outcome: Lease | Refusal | None = None
-
-    async def wait(self) -> Lease | Refusal:
-        self._waiting += 1
-        try:
-            await self._done.wait()
-            assert self._outcome is not None
-            return self._outcome.share() if isinstance(self._outcome, Lease) else self._outcome
-        finally:
-            self._waiting -= 1
-            self._end()
-
-    def finish(self, outcome: Lease | Refusal) -> None:
-        self._outcome = outcome
-        self._done.set()
-        self._end()
-
-    def _end(self) -> None:
-        if not self._waiting and self._done.is_set() and isinstance(self._outcome, Lease):
-            self._outcome.release()
+def _is_exhausted(opened: Opened | Refusal) -> bool:
+    return isinstance(opened, Refusal) and opened.status is HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _key(path: ResourcePath) -> bytes:

@@ -1,11 +1,14 @@
 """Which devices answer from memory or a local disk, as the mount table says (proc_pid_mountinfo(5))."""
 
 import os
+import re
 import select
 import threading
 
 # File systems on which stat(2) of a path that is held open finds everything it needs in memory.
-_LOCAL = frozenset({"ext4", "xfs", "btrfs", "tmpfs", "overlay"})
+# devtmpfs is what /dev/shm lies in.
+_LOCAL = frozenset({"ext4", "xfs", "btrfs", "tmpfs", "devtmpfs", "overlay"})
+_SLASH = 0x2F
 _IN_MEMORY = frozenset({"tmpfs"})
 
 
@@ -18,6 +21,7 @@ class MountTable:
 
     def __init__(self, path: str = "/proc/self/mountinfo") -> None:
         self._types: dict[int, str] = {}
+        self._points: tuple[bytes, ...] = ()
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         try:
@@ -42,6 +46,15 @@ class MountTable:
         """Whether reads from `device` never wait for a disk."""
         return self._types.get(device) in _IN_MEMORY
 
+    def point_of(self, path: bytes) -> bytes:
+        """The mount point that the absolute `path` lies under by its name, links not followed, as of the last
+        `is_local`; b"/" without a table. Makes no system call.
+        """
+        for point in self._points:
+            if path.startswith(point) and (path == point or point == b"/" or path[len(point)] == _SLASH):
+                return point
+        return b"/"
+
     def close(self) -> None:
         """Forget the table and close it."""
         with self._lock:
@@ -61,7 +74,9 @@ class MountTable:
         pieces = []
         while piece := os.read(self._descriptor, 65536):
             pieces.append(piece)
-        self._types = parse_mountinfo(b"".join(pieces))
+        table = b"".join(pieces)
+        self._types = parse_mountinfo(table)
+        self._points = parse_mount_points(table)
 
 
 def parse_mountinfo(table: bytes) -> dict[int, str]:
@@ -78,3 +93,14 @@ def parse_mountinfo(table: bytes) -> dict[int, str]:
         if types.setdefault(device, kind) != kind:
             types[device] = "ambiguous"
     return types
+
+
+def parse_mount_points(table: bytes) -> tuple[bytes, ...]:
+    """Mount points, the longest first; blanks and backslashes in them are written in octal."""
+    points = {
+        _OCTAL.sub(lambda code: bytes((int(code[1], 8),)), line.split(b" ")[4]) for line in table.splitlines()
+    }
+    return tuple(sorted(points, key=len, reverse=True))
+
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")

@@ -10,19 +10,20 @@ class OpenFile:
     """An open file. Made with one user, whoever made it; thread-safe, because a read left behind is a user,
     too.
 
-    `local` is whether its stat(2) and close(2) do not wait for anything but this machine. `close` is what
-    the last user calls with the descriptor; on other file systems it must not block, as the last user may
-    be the event loop.
+    `mount` is the mount point its path lies under. `local` is whether its stat(2) and close(2) do not wait
+    for anything but this machine. `close` is what the last user calls with the descriptor; on other file
+    systems it must not block, as the last user may be the event loop.
     """
 
-    __slots__ = ("_close", "_lock", "_users", "descriptor", "identity", "local")
+    __slots__ = ("_close", "_lock", "_users", "descriptor", "identity", "local", "mount")
 
     def __init__(
-        self, descriptor: int, identity: Identity, *, local: bool, close: Callable[[int], None]
+        self, descriptor: int, identity: Identity, *, mount: bytes, local: bool, close: Callable[[int], None]
     ) -> None:
         self.descriptor = descriptor
         self.identity = identity
         self.local = local
+        self.mount = mount
         self._close = close
         self._users = 1
         self._lock = threading.Lock()

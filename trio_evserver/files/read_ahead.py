@@ -89,8 +89,7 @@ class ReadAhead:
         return data
 
     async def read(self, file: OpenFile, region: Region) -> Buffer:
-        """The bytes of `region`, read in a worker, which is a user of the file for as long as it reads."""
-        file.acquire()
+        """The bytes of `region`, read in a worker. Takes over one use of the file, for as long as it reads."""
 
         def job() -> bytes:
             try:
@@ -102,7 +101,7 @@ class ReadAhead:
             finally:
                 file.release()
 
-        return await self._workers.run(job, never_ran=file.release)
+        return await self._workers.run(job, mount=file.mount, never_ran=file.release)
 
     def _check(self, file: OpenFile) -> None:
         """After each read: is it still the file that was announced?
@@ -137,6 +136,14 @@ class _Slot:
         self.data: Buffer = b""
         self.error: Exception | None = None
         self.ready = trio.Event()
+
+    def fill(self, data: Buffer) -> None:
+        self.data = data
+        self.ready.set()
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.ready.set()
 
 
 class Reading:
@@ -236,17 +243,23 @@ class Reading:
             and self._owner.memory.has_room_for(_size(self._next))
             and not all(slot.ready.is_set() for slot in self._window)
         ):
-            data = self._resident(self._next)
-            if data is None:
-                self._start(self._advance())
+            try:
+                data = self._resident(self._next)
+            except (OSError, FileChangedError) as error:  # told in its turn: those before it are good
+                self._append(0).fail(error)
+                self._next = None
             else:
-                slot = self._append(len(data))
-                slot.data = data
-                slot.ready.set()
+                if data is None:
+                    self._start(self._advance())
+                else:
+                    self._append(len(data)).fill(data)
 
     def _start(self, chunk: bytes | Region) -> None:
         assert isinstance(chunk, Region)  # literal bytes are always resident
         slot = self._append(chunk.length)
+        # Here and not in the task: by the time that begins, the reply may have been given up and its lease
+        # gone.
+        self._file.acquire()
         self._nursery.start_soon(self._read, slot, chunk, name="read-ahead")
 
     def _append(self, size: int) -> _Slot:
@@ -257,10 +270,9 @@ class Reading:
 
     async def _read(self, slot: _Slot, region: Region) -> None:
         try:
-            slot.data = await self._owner.read(self._file, region)
+            slot.fill(await self._owner.read(self._file, region))
         except (OSError, FileChangedError) as error:
-            slot.error = error
-        slot.ready.set()
+            slot.fail(error)
 
 
 def _size(chunk: bytes | Region) -> int:

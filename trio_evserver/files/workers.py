@@ -1,4 +1,4 @@
-"""Blocking calls, handed to worker threads under one capacity limiter.
+"""Blocking calls, handed to worker threads under one capacity limiter, which the gate guards.
 
 The limiter is the server's own: it bounds the file I/O in flight, which is what keeps the server from
 getting stuck in it, and it neither starves the host program's threads nor is starved by them.
@@ -11,66 +11,76 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 import trio
 
+from trio_evserver.files.gate import Gate, Ticket
+
 T = TypeVar("T")
 
 
 class RunSync(Protocol):
     """The part of `trio.to_thread.run_sync` that is used here; a test hands in one that runs inline."""
 
-    async def __call__(
-        self, job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: "_Ticket"
-    ) -> T: ...
+    async def __call__(self, job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: Ticket) -> T: ...
 
 
 class WorkerStatistics(msgspec.Struct, frozen=True):
-    """Calls in flight now and at most so far, waiting for a thread, and handed over in all; and the bound."""
+    """Calls in flight now and at most so far, waiting for a thread, and handed over in all; the bound; and
+    calls refused because too many waited, or because they had waited too long.
+    """
 
     in_flight: int
     peak: int
     waiting: int
     total: int
     limit: int
+    refused_full: int
+    refused_late: int
 
 
 class Workers:
-    """Runs jobs in at most `threads` worker threads at a time."""
+    """Runs jobs in worker threads, as many at a time as the gate admits."""
 
-    def __init__(self, threads: int, run_sync: RunSync | None = None) -> None:
-        self._limiter = trio.CapacityLimiter(threads)
+    def __init__(self, gate: Gate, run_sync: RunSync | None = None) -> None:
+        self._gate = gate
         self._run_sync: RunSync = trio.to_thread.run_sync if run_sync is None else run_sync  # type: ignore[assignment]  # its limiter may be "anything providing compatible acquire_on_behalf_of and release_on_behalf_of methods"
         self._total = 0
         self._lock = threading.Lock()
         self._running = self._peak = 0
 
     def __repr__(self) -> str:
-        return f"<Workers {self._limiter.borrowed_tokens}/{self._limiter.total_tokens}>"
+        return f"<Workers {self._gate!r}>"
 
     def statistics(self) -> WorkerStatistics:
         """Where the workers stand."""
-        limiter = self._limiter.statistics()
+        limiter, gate = self._gate.limiter, self._gate.statistics()
         return WorkerStatistics(
-            limiter.borrowed_tokens,
-            self._peak,
-            limiter.tasks_waiting,
-            self._total,
-            int(self._limiter.total_tokens),
+            in_flight=limiter.borrowed_tokens,
+            peak=self._peak,
+            waiting=gate.waiting,
+            total=self._total,
+            limit=int(limiter.total_tokens),
+            refused_full=gate.refused_full,
+            refused_late=gate.refused_late,
         )
 
     async def run(
         self,
         job: Callable[[], T],
         *,
+        mount: bytes,
+        refusable: bool = False,
         never_ran: Callable[[], object] = lambda: None,
         unwanted: Callable[[T], object] = lambda result: None,
     ) -> T:
-        """What `job()` returns or raises.
+        """What `job()`, a call to the disk at `mount`, returns or raises.
+
+        Raises DiskBusyError in its place if it is `refusable` and too many wait already.
 
         Cancellation: prompt. A job that has not begun never runs, and `never_ran()` is called in its place;
         one that has begun is left behind and keeps its token until it returns, its result going to
         `unwanted` in the worker thread. Either way exactly one of them or of the caller is handed what the
         job held.
         """
-        ticket = _Ticket(self._limiter)
+        ticket = self._gate.ticket(mount, refusable=refusable)
         handover = _Handover(job, unwanted)
 
         def count_and_run() -> None:
@@ -96,22 +106,6 @@ class Workers:
                 handover.leave()
             raise
         return handover.take()
-
-
-class _Ticket:
-    """A limiter for one call, which remembers whether the call got past it."""
-
-    def __init__(self, limiter: trio.CapacityLimiter) -> None:
-        self._limiter = limiter
-        self.admitted = self.returned = False
-
-    async def acquire_on_behalf_of(self, borrower: object) -> None:
-        await self._limiter.acquire_on_behalf_of(borrower)
-        self.admitted = True
-
-    def release_on_behalf_of(self, borrower: object) -> None:
-        self.returned = True
-        self._limiter.release_on_behalf_of(borrower)
 
 
 class _Handover(Generic[T]):

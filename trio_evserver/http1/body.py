@@ -12,6 +12,11 @@ from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.grammar import CHUNK_LINE, FIELD_LINE, LINE_END
 from trio_evserver.http1.limits import Limits
 
+# RFC 9110 §6.5.1: a trailer field cannot frame, route or end what has begun already, and no sender may put
+# these there. Parsers differ in whether they act on them (h11 and llhttp do, on some), so they are refused,
+# not ignored.
+_NO_TRAILERS = frozenset({b"connection", b"content-length", b"host", b"transfer-encoding"})
+
 
 class LengthBody:
     """A body of exactly `n` octets."""
@@ -128,7 +133,7 @@ class ChunkedBody:
         return True
 
     def _trailer(self, buffer: Buffer) -> bool:
-        # RFC 9110 §6.5.1: trailer fields may be discarded; merging them into the head's would be wrong.
+        # RFC 9110 §6.5.1: trailer fields may be discarded, and are not to be merged into the head's.
         line = self._line(buffer)
         if line is None:
             return False
@@ -137,6 +142,8 @@ class ChunkedBody:
             return True
         if FIELD_LINE.fullmatch(line) is None:
             raise RemoteProtocolError(HTTPStatus.BAD_REQUEST, "malformed trailer field")
+        if line.partition(b":")[0].lower() in _NO_TRAILERS:
+            raise RemoteProtocolError(HTTPStatus.BAD_REQUEST, "a trailer field that belongs into the head")
         self._trailers += 1
         if self._trailers > self._limits.fields:
             raise RemoteProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many trailer fields")

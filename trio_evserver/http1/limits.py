@@ -6,8 +6,9 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds on one request, in bytes but for `fields`, which counts field lines.
 
-    `line` bounds the request line (414 beyond it), `head` the whole head and `fields` its field lines (431 beyond
-    either), `body` everything between the head and the end of the message, chunk framing and trailers included (413).
+    `line` bounds the request line (414 beyond it), `head` the whole head and `fields` its field lines (431
+    beyond either), `body` everything between the head and the end of the message, chunk framing and
+    trailers included (413).
     """
 
     line: int = 8 * 1024

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Sequence
 
@@ -40,7 +41,7 @@ def parse_bind(specification: str, port: int) -> tuple[str, int]:
         raise ValueError(f"{specification!r} names no host")
     if not port_text:
         return host, port
-    if not port_text.isascii() or not port_text.isdigit() or int(port_text) > 65535:
+    if not re.fullmatch("[0-9]{1,5}", port_text) or int(port_text) > 65535:
         raise ValueError(f"{specification!r} has no port from 0 to 65535")
     return host, int(port_text)
 

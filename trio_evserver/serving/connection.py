@@ -41,7 +41,8 @@ async def converse(transport: Transport, site: Site, peer: object = None) -> Non
             deadline = site.deadlines.add(nursery.cancel_scope)
             try:
                 await Connection(transport, site, peer, nursery, deadline).run()
-                nursery.cancel_scope.cancel()  # reads ahead of a reply that was given up
+                if nursery.child_tasks:  # reads ahead of a reply that was given up
+                    nursery.cancel_scope.cancel()
             finally:
                 site.deadlines.remove(deadline)
     except* ConnectionLost:
@@ -49,8 +50,7 @@ async def converse(transport: Transport, site: Site, peer: object = None) -> Non
     except* Exception:
         logger.exception("a connection failed")
     finally:
-        with trio.move_on_after(site.options.timeouts.linger, shield=True):
-            await transport.close()
+        await transport.close()
         site.connection_ended()
 
 

@@ -90,7 +90,7 @@ class Exchange:
 
     def refuse(self, refusal: Refusal) -> Response:
         """The page for a refusal. What is our fault goes to the log, not more than once a second."""
-        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR and refusal.status is not _UNKNOWN_METHOD:
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR and refusal.status not in _CLIENTS_DOING:
             now = time.monotonic()
             if now - self._logged.get(refusal.status, -_LOG_EVERY) >= _LOG_EVERY:
                 self._logged[refusal.status] = now
@@ -110,7 +110,8 @@ class Exchange:
 
 
 _HIDDEN = Refusal(HTTPStatus.NOT_FOUND, "a hidden name")
-_UNKNOWN_METHOD = HTTPStatus.NOT_IMPLEMENTED  # a 5xx by its number, the client's doing by its nature
+# A 5xx by their number, the client's doing by their nature.
+_CLIENTS_DOING = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
 
 
 def describe(

@@ -19,6 +19,8 @@ from trio_evserver.serving.transport import StreamTransport
 Listener: TypeAlias = socket.socket | trio.abc.Listener[trio.abc.Stream]
 """A listening socket, or any Trio listener."""
 
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
 
 class Server:
     """A running server, as `serve` hands it to its starter."""
@@ -31,8 +33,8 @@ class Server:
         serving: trio.CancelScope,
     ) -> None:
         self.addresses = addresses
-        """What `getsockname` says of each listening socket: (host, port) for IPv4, (host, port, flow,
-        scope) for IPv6.
+        """What `getsockname` says of each internet socket listened on: (host, port) for IPv4, (host, port,
+        flow, scope) for IPv6.
         """
         self._site = site
         self._accepting = accepting
@@ -136,13 +138,19 @@ def _unwrapped(listener: Listener) -> Listener:
 
 
 def _address(listener: Listener) -> tuple[object, ...]:
-    return tuple(listener.getsockname()) if isinstance(listener, socket.socket) else ()
+    if not isinstance(listener, socket.socket) or listener.family not in _INTERNET:
+        return ()
+    return tuple(listener.getsockname())
 
 
 async def _close_all(listeners: Sequence[Listener]) -> None:
-    """Close them, so that a client is refused at once instead of waiting in a queue that nobody empties."""
-    for listener in listeners:
-        if isinstance(listener, socket.socket):
-            listener.close()
-        else:
-            await trio.aclose_forcefully(listener)
+    """Close them, so that a client is refused at once instead of waiting in a queue that nobody empties.
+
+    Cancellation: each is closed all the same.
+    """
+    with trio.CancelScope(shield=True):
+        for listener in listeners:
+            if isinstance(listener, socket.socket):
+                listener.close()
+            else:
+                await trio.aclose_forcefully(listener)

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 
@@ -17,6 +17,7 @@ import trio
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import CacheStatistics, FileCache
+from trio_evserver.files.gate import Gate
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.workers import RunSync, Workers, WorkerStatistics
@@ -84,7 +85,7 @@ class Site:
         self._workers = workers
         self._responses: dict[int, int] = {}
         self._sent = 0
-        self._freed = trio.Event()
+        self._waiting_for_room = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
         return f"<Site {self.root!r} connections={self.connections}>"
@@ -126,12 +127,11 @@ class Site:
     def connection_ended(self) -> None:
         """One connection less."""
         self.connections -= 1
-        self._freed.set()
-        self._freed = trio.Event()
+        self._waiting_for_room.unpark_all()
 
     async def wait_connection_ended(self) -> None:
         """Until a connection ends. Cancellation: prompt."""
-        await self._freed.wait()
+        await self._waiting_for_room.park()
 
 
 @asynccontextmanager
@@ -155,40 +155,42 @@ async def open_site(
     out of any nursery.
     """
     files = options.files
-    if disk is None:
-        disk = Disk(Capabilities(nowait=files.cached_reads))
-    workers = Workers(files.threads, run_sync)
-    document_root = await trio.to_thread.run_sync(partial(_document_root, root, disk, options, clock))
-    hub = open_hub() if use_hub else None
-    async with trio.open_nursery() as nursery:
-        cache = FileCache(
-            document_root,
-            disk,
-            workers,
-            files,
-            describe=partial(describe, source=files.etag, render=render_head),
-            nursery=nursery,
-        )
-        site = Site(
-            options,
-            root=document_root,
-            cache=cache,
-            workers=workers,
-            read_ahead=ReadAhead(disk, workers, files),
-            access_log=access_log,
-            hub=hub,
-            clock=clock,
-        )
+    with ExitStack() as resources:
+        if disk is None:
+            disk = Disk(Capabilities(nowait=files.cached_reads))
+            resources.callback(disk.mounts.close)
+        workers = Workers(Gate(files.threads, queue=files.queue, patience=files.patience), run_sync)
+        document_root = await trio.to_thread.run_sync(partial(_document_root, root, disk, options, clock))
+        hub = open_hub() if use_hub else None
         if hub is not None:
-            nursery.start_soon(hub.run, name="hub")
-        nursery.start_soon(site.deadlines.run, name="deadlines")
-        try:
-            yield site
-        finally:
-            cache.close()
+            resources.callback(hub.close)  # after the nursery: its task may be about to poll
+        async with trio.open_nursery() as nursery:
+            cache = FileCache(
+                document_root,
+                disk,
+                workers,
+                files,
+                describe=partial(describe, source=files.etag, render=render_head),
+                nursery=nursery,
+            )
+            site = Site(
+                options,
+                root=document_root,
+                cache=cache,
+                workers=workers,
+                read_ahead=ReadAhead(disk, workers, files),
+                access_log=access_log,
+                hub=hub,
+                clock=clock,
+            )
             if hub is not None:
-                hub.close()
-            nursery.cancel_scope.cancel()
+                nursery.start_soon(hub.run, name="hub")
+            nursery.start_soon(site.deadlines.run, name="deadlines")
+            try:
+                yield site
+            finally:
+                cache.close()
+                nursery.cancel_scope.cancel()
 
 
 def _document_root(

@@ -21,6 +21,7 @@ _RECEIVE = 16 * 1024
 _JOIN = 16 * 1024
 # A deadline for progress means something only if progress is reported in small steps.
 _STEP = 64 * 1024
+_FAREWELL = 2.0  # seconds
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -54,7 +55,9 @@ class Transport(Protocol):
         """Send the end of our side."""
 
     async def close(self) -> None:
-        """Close both sides. Cancellation: closes all the same, forcefully."""
+        """Close both sides, soon. Cancellation: is not noticed; the wait for a farewell has a deadline of
+        its own.
+        """
 
     def abort(self) -> None:
         """Let the coming `close` tell the peer that what it has is not whole, where the protocol below can
@@ -203,7 +206,9 @@ class StreamTransport:
     async def close(self) -> None:
         if self._aborted:
             await trio.aclose_forcefully(self._stream)
-        else:
+            return
+        # A farewell (close_notify, in TLS) may have to wait for the peer.
+        with trio.move_on_after(_FAREWELL, shield=True):
             await self._stream.aclose()
 
     def abort(self) -> None:

@@ -89,7 +89,7 @@ class ReadAhead:
         return data
 
     async def read(self, file: OpenFile, region: Region) -> Buffer:
-        """The bytes of `region`, read in a worker. Takes over one use of the file, for as long as it reads."""
+        """The bytes of `region`, read in a worker; takes over one use of the file for as long as it reads."""
 
         def job() -> bytes:
             try:

@@ -7,9 +7,8 @@ import re
 import socket
 from collections.abc import Sequence
 
-# The kernel's accept queue is a queue of ours: at 20,000 connections/s it holds this many for a tenth of a
-# second.
-_BACKLOG = 2048
+# What the kernel's accept queue starts with; it is then bounded by time (admission.py).
+_BACKLOG = 1024
 # When port 0 is to be the same port of several addresses, another may hold the first one's choice there.
 _PORT_TRIES = 16
 

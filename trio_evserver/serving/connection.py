@@ -17,6 +17,7 @@ from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.response_head import CONTINUE
 from trio_evserver.semantics.message import Parts, Refusal, Request, Response
 from trio_evserver.serving.deadlines import Deadline, Phase
+from trio_evserver.serving.exchange import CROWDED
 from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.transport import ConnectionLost, Transport
@@ -50,8 +51,15 @@ async def converse(transport: Transport, site: Site, peer: object = None) -> Non
     except* Exception:
         logger.exception("a connection failed")
     finally:
-        await transport.close()
+        await _close(transport)
         site.connection_ended()
+
+
+async def _close(transport: Transport) -> None:
+    try:
+        await transport.close()
+    except Exception:  # a stream that was handed in may do anything
+        logger.exception("a connection could not be closed")
 
 
 class End(Enum):
@@ -125,19 +133,24 @@ class Connection:
 
     async def _next_request(self) -> Request | None:
         """The next request, None where there is no other."""
-        http = self._http
+        http, timeouts = self._http, self._site.options.timeouts
+        event: Request | Event = Event.NEED_DATA
         if http.buffered:
             await self._take_turns()
-        elif self._site.draining:
-            return None
-        else:
-            self._deadline.start(Phase.IDLE, self._patience)
-            self._patience = self._site.options.timeouts.idle
+            event = http.next_request()
+        if event is Event.NEED_DATA:
+            if http.buffered:
+                self._deadline.start(Phase.HEAD, timeouts.head)
+            elif self._site.draining:
+                return None
+            else:
+                self._deadline.start(Phase.IDLE, self._patience)
+                self._patience = timeouts.idle
+        while event is Event.NEED_DATA:
             http.receive_data(await self._transport.receive())
-        while (event := http.next_request()) is Event.NEED_DATA:
-            if self._deadline.phase is not Phase.HEAD and http.buffered:
-                self._deadline.start(Phase.HEAD, self._site.options.timeouts.head)
-            http.receive_data(await self._transport.receive())
+            event = http.next_request()
+            if event is Event.NEED_DATA and http.buffered and self._deadline.phase is not Phase.HEAD:
+                self._deadline.start(Phase.HEAD, timeouts.head)
         return event if isinstance(event, Request) else None
 
     async def _take_turns(self) -> None:
@@ -150,7 +163,11 @@ class Connection:
 
     async def _exchange(self, request: Request) -> End | None:
         """Answer one request; how the conversation ends, if it ends with that."""
-        http, exchange = self._http, self._site.exchange
+        http, site, exchange = self._http, self._site, self._site.exchange
+        if site.connections > site.admission.limit:
+            site.refused_crowded += 1
+            await self._send(exchange.refuse(CROWDED), CLOSE)
+            return End.LINGER if http.has_body else End.CLOSE
         response = exchange.answer_nowait(request)
         if b"expect" in request.fields and http.expectation_failed:
             response = exchange.refuse(Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation"))

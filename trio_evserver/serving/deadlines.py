@@ -5,6 +5,7 @@ number in an attribute, and one task per site looks at all of them a few times a
 overdue. The times are coarse by that period, and never early.
 """
 
+import heapq
 import math
 from enum import Enum
 
@@ -109,6 +110,12 @@ class Deadlines:
         for deadline in self._deadlines:
             if deadline.phase is Phase.IDLE:
                 deadline.scope.cancel()
+
+    def cancel_longest_idle(self, most: int) -> None:
+        """End up to `most` of the connections that have been between two requests for longest."""
+        idle = (deadline for deadline in self._deadlines if deadline.phase is Phase.IDLE)
+        for deadline in heapq.nsmallest(most, idle, key=lambda deadline: deadline.expires):
+            deadline.scope.cancel()
 
     def _look_at_clock(self) -> None:
         self.now = trio.current_time() + self._period

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from trio_evserver.files.document_root import Opened
-from trio_evserver.files.failures import refusal_for
+from trio_evserver.files.failures import RETRY_AFTER, refusal_for
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import ETagSource
@@ -109,6 +109,10 @@ class Exchange:
         return self._options
 
 
+STALE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the connection had waited too long", (RETRY_AFTER,))
+CROWDED = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "more connections than can be served in time", (RETRY_AFTER,)
+)
 _HIDDEN = Refusal(HTTPStatus.NOT_FOUND, "a hidden name")
 # A 5xx by their number, the client's doing by their nature.
 _CLIENTS_DOING = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)

@@ -5,10 +5,14 @@ runs out.
 import errno
 import logging
 import socket
+from contextlib import suppress
 
 import trio
 
+from trio_evserver.serving.admission import AcceptQueue, has_waited_too_long
 from trio_evserver.serving.connection import converse
+from trio_evserver.serving.exchange import STALE
+from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.transport import SocketTransport, StreamTransport
 
@@ -19,6 +23,7 @@ logger = logging.getLogger("trio_evserver")
 _BATCH = 16
 # The machine is out of something. Trio's serve_listeners waits as long.
 _PAUSE = 0.1
+_REQUEST = 16 * 1024  # bytes: a request's head, in all likelihood
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -28,14 +33,16 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
 
     Runs until cancelled. Cancellation: prompt; connections go on.
     """
-    episode = Exhaustion()
+    episode, queue = Exhaustion(), AcceptQueue(listener)
     while True:
         await wait_room(site)
         await trio.lowlevel.wait_readable(listener)
-        for _ in range(min(_BATCH, site.options.max_connections - site.connections)):
+        count, emptied, late = 0, False, False
+        for _ in range(min(_BATCH, site.admission.limit - site.connections)):
             try:
                 connected, peer = listener.accept()
             except BlockingIOError:
+                emptied = True
                 break
             except OSError as error:
                 if error.errno in _EXHAUSTED:
@@ -44,7 +51,26 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
                 continue  # the peer was gone before it was accepted: ECONNABORTED and the like, accept(2)
             episode.over()
             connected.setblocking(False)
-            start(SocketTransport(connected, site.watch(connected)), site, peer, nursery)
+            # The first has waited longest: if it is in time, so are those behind it.
+            late = (late or not count) and has_waited_too_long(connected)
+            count += 1
+            if late:
+                turn_away(connected, site, peer)
+            else:
+                start(SocketTransport(connected, site.watch(connected)), site, peer, nursery)
+        queue.accepted(count, emptied=emptied)
+
+
+def turn_away(connected: socket.socket, site: Site, peer: object) -> None:
+    """Refuse a connection that nobody may be waiting on any more, at the least cost, and close it."""
+    refusal = site.exchange.refuse(STALE)
+    head, content = render_response(refusal, site.heads, CLOSE)
+    with suppress(OSError), connected:
+        connected.recv(
+            _REQUEST
+        )  # a close with something unread would be a reset, and the answer be lost to it
+        connected.send(head + content)
+    site.turned_away(refusal, peer)
 
 
 async def accept_streams(
@@ -74,9 +100,13 @@ def start(
 
 
 async def wait_room(site: Site) -> None:
-    """Until there are fewer connections than may be open; the next ones wait in the kernel's queue."""
-    while site.connections >= site.options.max_connections:
-        await site.wait_connection_ended()
+    """Until fewer connections are open than may be: idle ones make room, the next ones wait in the kernel's
+    queue.
+    """
+    while site.connections >= site.admission.limit:
+        site.deadlines.cancel_longest_idle(_BATCH)
+        with trio.move_on_after(_PAUSE):  # the limit, too, may have grown
+            await site.wait_connection_ended()
 
 
 def peer_of(stream: trio.abc.Stream) -> object:

@@ -91,9 +91,9 @@ class Responder:
 
     def send_nowait(self, response: Response) -> None:
         """Send as much of a last response as the transport takes at once; it may be lost."""
-        content = response.body.data if isinstance(response.body, Content) else b""
+        head, content = render_response(response, self._heads, CLOSE)
         self.sent = len(content)
-        self._transport.send_nowait(self._head(response, CLOSE) + content)
+        self._transport.send_nowait(head + content)
 
     async def send_file(self, response: Response, body: Parts, lease: Lease, connection: bytes) -> None:
         """Send a response whose body is read from the file of `lease`.
@@ -133,3 +133,9 @@ class Responder:
 def render_head(fields: FieldLines) -> bytes:
     """What makes a response's head ready: its fields, and the empty line that ends them."""
     return render_fields(fields) + b"\r\n"
+
+
+def render_response(response: Response, heads: Heads, connection: bytes) -> tuple[bytes, bytes]:
+    """The head and the content of a response that is held in memory."""
+    head = heads.begin(response.status, connection) + (response.head or render_head(response.fields))
+    return head, response.body.data if isinstance(response.body, Content) else b""

@@ -22,7 +22,9 @@ from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.workers import RunSync, Workers, WorkerStatistics
 from trio_evserver.observe.access_log import AccessLog
+from trio_evserver.semantics.message import Response
 from trio_evserver.semantics.respond import Policy
+from trio_evserver.serving.admission import ConnectionLimit
 from trio_evserver.serving.deadlines import Deadlines
 from trio_evserver.serving.exchange import Exchange, describe
 from trio_evserver.serving.options import Options
@@ -46,6 +48,10 @@ class Statistics(msgspec.Struct, frozen=True):
     connections: int
     accepted: int
     lost: int
+    limit: int
+    longest_turn: float
+    refused_stale: int
+    refused_crowded: int
     responses: dict[int, int]
     sent: int
     reads: WorkerStatistics
@@ -79,8 +85,10 @@ class Site:
         self.deadlines = Deadlines(options.timeouts)
         self.exchange = Exchange(cache, Policy(boundary=_boundary, now=clock), hidden=options.hidden)
         self.hub = hub
+        self.admission = ConnectionLimit(options.max_connections, lambda: self.connections)
         self.draining = False
         self.connections = self.accepted = self.lost = 0
+        self.refused_stale = self.refused_crowded = 0
         self._cache = cache
         self._workers = workers
         self._responses: dict[int, int] = {}
@@ -97,6 +105,10 @@ class Site:
             connections=self.connections,
             accepted=self.accepted,
             lost=self.lost,
+            limit=self.admission.limit,
+            longest_turn=self.admission.longest,
+            refused_stale=self.refused_stale,
+            refused_crowded=self.refused_crowded,
             responses={int(status): count for status, count in self._responses.items()},
             sent=self._sent,
             reads=self._workers.statistics(),
@@ -118,6 +130,14 @@ class Site:
     def watch(self, connected: socket.socket) -> Readiness:
         """What tells when a non-blocking socket can be read or written again."""
         return TrioReadiness(connected) if self.hub is None else self.hub.add(connected)
+
+    def turned_away(self, response: Response, peer: object) -> None:
+        """A connection was refused before it was one."""
+        self.accepted += 1
+        self.refused_stale += 1
+        self.count(response.status, 0)
+        if self.access_log is not None:
+            self.access_log.record(peer, time.time(), None, response.status, 0)
 
     def connection_began(self) -> None:
         """One connection more."""
@@ -186,9 +206,11 @@ async def open_site(
             if hub is not None:
                 nursery.start_soon(hub.run, name="hub")
             nursery.start_soon(site.deadlines.run, name="deadlines")
+            trio.lowlevel.add_instrument(site.admission)
             try:
                 yield site
             finally:
+                trio.lowlevel.remove_instrument(site.admission)
                 cache.close()
                 nursery.cancel_scope.cancel()
 

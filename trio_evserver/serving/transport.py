@@ -191,6 +191,7 @@ class StreamTransport:
         """A stream cannot send without waiting; the farewell is lost."""
 
     async def wait_writable(self) -> None:
+        self.on_progress()
         try:
             await self._stream.wait_send_all_might_not_block()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:

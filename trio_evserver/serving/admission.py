@@ -1,0 +1,151 @@
+"""How many connections are let in, so that those who are in are answered in time.
+
+Two queues form in front of a server that is asked for more than it can do, and neither is bounded by a
+number that could be chosen beforehand, because what matters is how long one waits in it:
+
+- connections wait in the kernel's accept queue. It is bounded by time: its length is set to what is
+accepted in a
+  tenth of a second, and a connection that has waited too long all the same (its peer will soon give up, or
+  has) is refused. What does not fit any more is dropped by the kernel, at no cost to us;
+- requests of open connections wait for the event loop. How long shows in the length of its turns: in one
+turn every
+  connection that is ready is served once. When turns stay too long, there are too many connections: as many
+  as fit into a turn of the right length stay, the others are refused at their next request.
+
+The delay of the queue is the signal, not the time of a response, which a slow disk or a slow client may
+stretch without any overload (DAGOR, SoCC 2018, §4.2; CoDel, RFC 8289). A refusal is 503 with Retry-After
+and the end of the connection.
+"""
+
+import socket
+import struct
+from collections.abc import Callable
+from time import perf_counter
+
+import trio
+
+# A turn or a queue of this many seconds is right: far below anyone's patience, and long enough for a
+# process that is held to a CPU quota, which stands still for most of each period.
+_TARGET = 0.1
+# A connection that has waited so long in the accept queue is refused.
+_STALE = 0.16
+# No overload, however bad, goes below this: few connections cannot be what makes a turn long.
+_FEWEST = 64
+_LONG_TURNS = 2  # in a row: one alone may be a pause of the machine
+_GROWTH_EVERY = 0.25
+
+_LONGEST_QUEUE = 1024
+_SHORTEST_QUEUE = 16
+_MEASURED = 0.2  # seconds of an accept queue that is never empty, before its rate says something
+_CALM = 1.0  # seconds since then, before it may be long again
+
+# struct tcp_info of linux/tcp.h: tcpi_last_data_recv, in milliseconds, is the twelfth number after 8 octets.
+_LAST_DATA_RECEIVED = struct.Struct("=52xI")
+
+
+class ConnectionLimit(trio.abc.Instrument):
+    """How many connections may be open now: `most`, or fewer while the turns of the event loop are too long.
+
+    An instrument of Trio, whose run phase, from one wait for I/O to the next, is a turn.
+    """
+
+    def __init__(
+        self, most: int, connections: Callable[[], int], clock: Callable[[], float] = perf_counter
+    ) -> None:
+        """`connections` tells how many are open, `clock` a time in seconds."""
+        self.most = most
+        self.limit = most
+        self.longest = 0.0
+        """The longest turn so far, in seconds."""
+        self._connections = connections
+        self._clock = clock
+        self._began = clock()
+        self._long = 0
+        self._grown = self._began
+
+    def __repr__(self) -> str:
+        return f"<ConnectionLimit {self.limit}/{self.most}>"
+
+    def after_io_wait(self, timeout: float) -> None:
+        """A turn begins."""
+        self._began = self._clock()
+
+    def before_io_wait(self, timeout: float) -> None:
+        """It ends."""
+        now = self._clock()
+        turn = now - self._began
+        if turn > _TARGET:
+            self._too_long(turn)
+        elif self._long or self.limit < self.most:
+            self._long = 0
+            self._grow(now)
+        self.longest = max(self.longest, turn)
+
+    def _too_long(self, turn: float) -> None:
+        self._long += 1
+        if self._long >= _LONG_TURNS:
+            self._long = 0
+            fitting = int(min(self._connections(), self.limit) * _TARGET / turn)
+            self.limit = min(self.most, max(_FEWEST, fitting))
+
+    def _grow(self, now: float) -> None:
+        if now - self._grown >= _GROWTH_EVERY:
+            self._grown = now
+            self.limit = min(self.most, self.limit + max(8, self.limit // 10))
+
+
+class AcceptQueue:
+    """The accept queue of one listening socket, kept as long as what is accepted in a tenth of a second."""
+
+    def __init__(self, listener: socket.socket, clock: Callable[[], float] = perf_counter) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._length = 0
+        self._since = clock()
+        self._accepted = 0
+        self._full = self._since - _CALM
+        self._set(_LONGEST_QUEUE)
+
+    def __repr__(self) -> str:
+        return f"<AcceptQueue {self._length}>"
+
+    def accepted(self, count: int, *, emptied: bool) -> None:
+        """So many were just accepted from it, and it is empty now, or not."""
+        now = self._clock()
+        self._accepted += count
+        elapsed = now - self._since
+        if emptied:
+            # Nobody waits: as many as come at once may, unless it was too full a moment ago.
+            if now - self._full >= _CALM:
+                self._set(_LONGEST_QUEUE)
+            self._since, self._accepted = now, 0
+        elif elapsed >= _MEASURED:
+            self._full = now
+            self._set(int(self._accepted / elapsed * _TARGET))
+            self._since, self._accepted = now, 0
+
+    def _set(self, length: int) -> None:
+        """listen(2) once more: it takes effect for those who come, those who wait stay."""
+        length = min(max(length, _SHORTEST_QUEUE), _LONGEST_QUEUE)
+        if (
+            not self._length * 3 // 4 <= length <= self._length * 5 // 4
+            or length == _LONGEST_QUEUE != self._length
+        ):
+            self._length = length
+            self._listener.listen(length)
+
+
+def has_waited_too_long(connected: socket.socket) -> bool:
+    """Whether a connection that was just accepted has waited so long that answering it would come too late.
+
+    What is asked is how long ago its peer last sent something, at the latest when it connected (TCP_INFO,
+    tcp(7)); False where the system does not tell.
+    """
+    if not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size)
+        (milliseconds,) = _LAST_DATA_RECEIVED.unpack(info)
+    except (OSError, struct.error):  # a Unix socket, or a kernel that tells less
+        return False
+    return bool(milliseconds > _STALE * 1000)

@@ -23,6 +23,9 @@ from trio_evserver.files.options import FileOptions
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
+# Beyond the memory bound, bytes of a chunk: what a socket with room takes at once, roughly.
+_SHORT = 64 * 1024
+
 
 class FileChangedError(Exception):
     """The file is not any more the one whose length and validators were announced."""
@@ -164,9 +167,11 @@ class Reading:
     ) -> None:
         self._owner = owner
         self._file = lease.file
-        self._first = lease.first
+        self._first, lease.first = lease.first, b""
+        owner.memory.hold(len(self._first))
         self._chunks: Iterator[bytes | Region] = plan(body.parts, owner.chunk_size)
         self._next: bytes | Region | None = next(self._chunks, None)
+        self._rest: Region | None = None  # what was shortened off the next chunk
         self._nursery = nursery
         self._wait_writable = wait_writable
         self._window: deque[_Slot] = deque()
@@ -189,6 +194,7 @@ class Reading:
                 return None
             if not memory.has_room_for(_size(self._next)):
                 await self._wait_writable()
+                self._shorten()
             data = self._resident(self._next)
             if data is not None:
                 self._held = len(data)
@@ -209,12 +215,25 @@ class Reading:
         self._owner.memory.give_back(self._held + sum(slot.held for slot in self._window))
         self._held = 0
         self._window.clear()
+        self._drop_first()
 
     def _advance(self) -> bytes | Region:
         chunk = self._next
         assert chunk is not None
-        self._next = next(self._chunks, None)
+        self._next = next(self._chunks, None) if self._rest is None else self._rest
+        self._rest = None
         return chunk
+
+    def _shorten(self) -> None:
+        """Of the next chunk take no more than a socket that has room is likely to."""
+        chunk = self._next
+        if isinstance(chunk, Region) and chunk.length > _SHORT:
+            self._next = Region(chunk.offset, _SHORT)
+            self._rest = Region(chunk.offset + _SHORT, chunk.length - _SHORT)
+
+    def _drop_first(self) -> None:
+        self._owner.memory.give_back(len(self._first))
+        self._first = b""
 
     def _resident(self, chunk: bytes | Region) -> Buffer | None:
         """The chunk, or the part of it that is in memory; what is missing of it is then the next chunk."""
@@ -225,6 +244,7 @@ class Reading:
         if chunk.offset < len(self._first):  # it came with the opening of the file
             data = memoryview(self._first)[chunk.offset : chunk.offset + chunk.length]
         else:
+            self._drop_first()
             try:
                 data = self._owner.read_cached(self._file, chunk)
             except BlockingIOError:

@@ -1,5 +1,6 @@
 """One server in one process, from its start to the signal that ends it."""
 
+import gc
 import logging
 import os
 import signal
@@ -35,12 +36,23 @@ async def run(
     with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(start)
+            settle_garbage_collector()
             nursery.start_soon(partial(trio.to_thread.run_sync, announce, server, abandon_on_cancel=True))
             await anext(signals)
             LOGGER.info("stopping when the answers in flight are finished; another signal stops at once")
             nursery.start_soon(_cancel_at_signal, signals, nursery.cancel_scope)
             await server.drain()
             nursery.cancel_scope.cancel()
+
+
+def settle_garbage_collector() -> None:
+    """Leave what start-up made out of every collection, and make collections rare: a request leaves no
+    cycles, so that there is next to nothing to find, and each search stands in the way of the requests
+    meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _cancel_at_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:

@@ -89,3 +89,9 @@ def _whole(size: int, content: bytes | None) -> Body:
     if size == 0:
         return EMPTY
     return Parts((Region(0, size),), size) if content is None else Content(content)
+
+
+def without_content(representation: Representation) -> Representation:
+    """The same, its content to be read from the file."""
+    complete = msgspec.structs.replace(representation.complete, body=_whole(representation.size, None))
+    return msgspec.structs.replace(representation, content=None, complete=complete)

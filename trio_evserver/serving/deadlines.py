@@ -45,12 +45,13 @@ class Deadline:
     then says so.
     """
 
-    __slots__ = ("_deadlines", "expired", "expires", "phase", "scope")
+    __slots__ = ("_deadlines", "expired", "expires", "phase", "scope", "since")
 
     def __init__(self, deadlines: "Deadlines", scope: trio.CancelScope) -> None:
         self._deadlines = deadlines
         self.scope = scope
         self.phase = Phase.ANSWER
+        self.since = -math.inf
         self.expires = math.inf
         self.expired = False
 
@@ -60,7 +61,8 @@ class Deadline:
     def start(self, phase: Phase, seconds: float) -> None:
         """The connection enters `phase`, which may last so many seconds."""
         self.phase = phase
-        self.expires = self._deadlines.now + seconds
+        self.since = now = self._deadlines.now
+        self.expires = now + seconds
 
     def stop(self) -> None:
         """The connection waits for us, not for its peer."""
@@ -114,7 +116,7 @@ class Deadlines:
     def cancel_longest_idle(self, most: int) -> None:
         """End up to `most` of the connections that have been between two requests for longest."""
         idle = (deadline for deadline in self._deadlines if deadline.phase is Phase.IDLE)
-        for deadline in heapq.nsmallest(most, idle, key=lambda deadline: deadline.expires):
+        for deadline in heapq.nsmallest(most, idle, key=lambda deadline: deadline.since):
             deadline.scope.cancel()
 
     def _look_at_clock(self) -> None:

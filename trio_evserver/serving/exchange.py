@@ -15,15 +15,19 @@ from trio_evserver.files.failures import RETRY_AFTER, refusal_for
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import ETagSource
+from trio_evserver.files.read_ahead import ReadMemory
 from trio_evserver.files.validators import validators
 from trio_evserver.pages.errors import MEDIA_TYPE, error_page
 from trio_evserver.semantics.caching import cache_control
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.media_types import media_type
-from trio_evserver.semantics.message import Parts, Refusal, Request, Response
-from trio_evserver.semantics.representation import Representation, represent
+from trio_evserver.semantics.message import Content, Parts, Refusal, Request, Response
+from trio_evserver.semantics.representation import Representation, represent, without_content
 from trio_evserver.semantics.respond import Policy, answer, check_method, options, page
 from trio_evserver.semantics.target import ResourcePath, resolve
+
+UNCOUNTED = 16 * 1024
+"""Content of so many bytes is not counted as read and not yet sent: a socket takes it at once."""
 
 Answer: TypeAlias = tuple[Response, Lease | None]
 """The response, and the lease that its body is read from; whoever takes the answer releases it."""
@@ -36,9 +40,10 @@ _LOG_EVERY = 1.0  # seconds between two lines about the same status: a failing d
 class Exchange:
     """Answers requests. One per site."""
 
-    def __init__(self, cache: FileCache, policy: Policy, *, hidden: bool) -> None:
+    def __init__(self, cache: FileCache, memory: ReadMemory, policy: Policy, *, hidden: bool) -> None:
         """`hidden`: names that start with a dot are served, too."""
         self._cache = cache
+        self._memory = memory
         self._policy = policy
         self._hidden = hidden
         self._options = options()
@@ -62,7 +67,7 @@ class Exchange:
         response = answer(request, entry.representation, self._policy)
         if isinstance(response, Refusal):
             return self.refuse(response)
-        return None if isinstance(response.body, Parts) else response
+        return None if isinstance(response.body, Parts) or self._is_too_much(response) else response
 
     async def answer(self, request: Request) -> Answer:
         """The response to a GET or HEAD of a resource that `answer_nowait` did not have at hand.
@@ -77,10 +82,23 @@ class Exchange:
                 lease = _with_query(lease, request.query)
             return self.refuse(lease), None
         response = answer(request, lease.representation, self._policy)
+        if isinstance(response, Response) and self._is_too_much(response):
+            response = answer(request, without_content(lease.representation), self._policy)
         if isinstance(response, Response) and isinstance(response.body, Parts) and request.method == b"GET":
             return response, lease
         lease.release()
         return self.refuse(response) if isinstance(response, Refusal) else response, None
+
+    def _is_too_much(self, response: Response) -> bool:
+        """Whether a body in memory, if its client is slow, would exceed the bound on what is read and not
+        yet sent.
+        """
+        body = response.body
+        return (
+            isinstance(body, Content)
+            and len(body.data) > UNCOUNTED
+            and not self._memory.has_room_for(len(body.data))
+        )
 
     def fail(self, error: Exception) -> Response:
         """The answer where the body could not be read, before anything was sent."""

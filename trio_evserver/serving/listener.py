@@ -65,11 +65,12 @@ def turn_away(connected: socket.socket, site: Site, peer: object) -> None:
     """Refuse a connection that nobody may be waiting on any more, at the least cost, and close it."""
     refusal = site.exchange.refuse(STALE)
     head, content = render_response(refusal, site.heads, CLOSE)
-    with suppress(OSError), connected:
-        connected.recv(
-            _REQUEST
-        )  # a close with something unread would be a reset, and the answer be lost to it
-        connected.send(head + content)
+    with connected:
+        # A close with something unread would be a reset, and the answer be lost to it.
+        with suppress(OSError):
+            connected.recv(_REQUEST)
+        with suppress(OSError):
+            connected.send(head + content)
     site.turned_away(refusal, peer)
 
 

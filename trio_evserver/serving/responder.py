@@ -12,6 +12,7 @@ from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.http_date import format_http_date
 from trio_evserver.semantics.message import Content, Parts, Response
+from trio_evserver.serving.exchange import UNCOUNTED
 from trio_evserver.serving.transport import Transport
 
 KEEP_ALIVE = b""
@@ -83,11 +84,20 @@ class Responder:
         """Send a response that is held in memory. Raises ConnectionLost."""
         self.sent = 0
         body = response.body
-        if with_body and isinstance(body, Content):
-            await self._transport.send(self._head(response, connection), body.data)
-            self.sent = len(body.data)
-        else:
+        if not with_body or not isinstance(body, Content):
             await self._transport.send(self._head(response, connection))
+            return
+        size = len(body.data)
+        if size > UNCOUNTED:
+            memory = self._read_ahead.memory
+            memory.hold(size)
+            try:
+                await self._transport.send(self._head(response, connection), body.data)
+            finally:
+                memory.give_back(size)
+        else:
+            await self._transport.send(self._head(response, connection), body.data)
+        self.sent = size
 
     def send_nowait(self, response: Response) -> None:
         """Send as much of a last response as the transport takes at once; it may be lost."""

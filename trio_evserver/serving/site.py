@@ -83,7 +83,9 @@ class Site:
         self.access_log = access_log
         self.heads = Heads(server_header=options.server_header, clock=clock)
         self.deadlines = Deadlines(options.timeouts)
-        self.exchange = Exchange(cache, Policy(boundary=_boundary, now=clock), hidden=options.hidden)
+        self.exchange = Exchange(
+            cache, read_ahead.memory, Policy(boundary=_boundary, now=clock), hidden=options.hidden
+        )
         self.hub = hub
         self.admission = ConnectionLimit(options.max_connections, lambda: self.connections)
         self.draining = False

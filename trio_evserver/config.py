@@ -184,7 +184,19 @@ PARAMETERS: list[click.Parameter] = [
     _time(TIMES, "--head-timeout", default=_TIMEOUTS.head, help="For a request head to arrive."),
     _time(TIMES, "--body-timeout", default=_TIMEOUTS.body, help="For a request body to arrive."),
     _time(TIMES, "--idle-timeout", default=_TIMEOUTS.idle, help="Between two requests of a connection."),
-    _time(TIMES, "--write-timeout", default=_TIMEOUTS.write, help="For a reply without any progress."),
+    _time(
+        TIMES,
+        "--write-timeout",
+        default=_TIMEOUTS.write,
+        help="For a reply that makes no progress, or less than --write-rate.",
+    ),
+    _size(
+        TIMES,
+        "--write-rate",
+        default=_TIMEOUTS.write_rate,
+        least=1,
+        help="Least progress of a reply, a second.",
+    ),
     _time(
         TIMES,
         "--grace",
@@ -231,6 +243,7 @@ def compose(values: Mapping[str, Any]) -> Options:
             body=values["body_timeout"],
             idle=values["idle_timeout"],
             write=values["write_timeout"],
+            write_rate=values["write_rate"],
         ),
     )
 

@@ -78,6 +78,7 @@ class Connection:
     __slots__ = (
         "_burst",
         "_deadline",
+        "_delivered",
         "_http",
         "_patience",
         "_peer",
@@ -98,9 +99,10 @@ class Connection:
         self._responder = Responder(transport, site.heads, site.read_ahead, nursery)
         self._request: Request | None = None
         self._burst = 0
-        timeouts = site.options.timeouts
-        self._patience = timeouts.head
-        transport.on_progress = lambda: deadline.start(Phase.WRITE, timeouts.write)
+        self._patience = site.options.timeouts.head
+        self._delivered = 0
+        transport.on_stall = self._stalled
+        deadline.reprieve = self._reprieve
 
     def __repr__(self) -> str:
         return f"<Connection {self._transport!r}>"
@@ -242,6 +244,22 @@ class Connection:
         received = 0
         while received < _LINGER_BYTES and (data := await self._transport.receive()):
             received += len(data)
+
+    def _stalled(self) -> None:
+        """The peer takes no more of a reply for now."""
+        if self._deadline.phase is not Phase.WRITE:
+            self._delivered = self._transport.taken - self._transport.undelivered()
+            self._deadline.start(Phase.WRITE, self._site.options.timeouts.write)
+
+    def _reprieve(self) -> float:
+        """A slow reader has more time for as long as enough reaches it: what the kernel still holds back
+        moves in steps that may be minutes apart, so it is the peer's own acknowledgements that count.
+        """
+        if self._deadline.phase is not Phase.WRITE:
+            return 0.0
+        timeouts = self._site.options.timeouts
+        before, self._delivered = self._delivered, self._transport.taken - self._transport.undelivered()
+        return timeouts.write if self._delivered - before >= timeouts.write_rate * timeouts.write else 0.0
 
     def _give_up(self) -> None:
         """The peer has taken too long: tell it, where it may still be listening."""

@@ -7,6 +7,7 @@ overdue. The times are coarse by that period, and never early.
 
 import heapq
 import math
+from collections.abc import Callable
 from enum import Enum
 
 import msgspec
@@ -26,6 +27,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     body: float = 10.0
     idle: float = 60.0
     write: float = 30.0
+    write_rate: int = 250
     linger: float = 2.0
 
 
@@ -45,7 +47,7 @@ class Deadline:
     then says so.
     """
 
-    __slots__ = ("_deadlines", "expired", "expires", "phase", "scope", "since")
+    __slots__ = ("_deadlines", "expired", "expires", "phase", "reprieve", "scope", "since")
 
     def __init__(self, deadlines: "Deadlines", scope: trio.CancelScope) -> None:
         self._deadlines = deadlines
@@ -54,6 +56,10 @@ class Deadline:
         self.since = -math.inf
         self.expires = math.inf
         self.expired = False
+        self.reprieve: Callable[[], float] = _none
+        """Asked once the time is up: how many more seconds there are, if it turns out that the peer is at
+        it.
+        """
 
     def __repr__(self) -> str:
         return f"<Deadline {self.phase.value} expired={self.expired}>"
@@ -125,5 +131,11 @@ class Deadlines:
     def _cancel_overdue(self, now: float) -> None:
         for deadline in self._deadlines:
             if deadline.expires <= now:
-                deadline.expired = True
-                deadline.scope.cancel()
+                deadline.expires = now + deadline.reprieve()
+                if deadline.expires <= now:
+                    deadline.expired = True
+                    deadline.scope.cancel()
+
+
+def _none() -> float:
+    return 0.0

@@ -5,9 +5,11 @@ memory streams and TLS included. Neither offers readability: TLS buffers, so a r
 there.
 """
 
+import fcntl
 import select
 import socket
 import struct
+import termios
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,6 +24,7 @@ _JOIN = 16 * 1024
 # A deadline for progress means something only if progress is reported in small steps.
 _STEP = 64 * 1024
 _FAREWELL = 2.0  # seconds
+_COUNT = struct.Struct("i")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -32,8 +35,14 @@ class ConnectionLost(Exception):  # noqa: N818 - an event, as the RFC's own word
 class Transport(Protocol):
     """A byte stream to a peer."""
 
-    on_progress: Callable[[], None]
-    """Called whenever some, but not all, of what is being sent has left."""
+    on_stall: Callable[[], None]
+    """Called before each wait for the peer to take more of what is being sent."""
+
+    taken: int
+    """Bytes that were handed to the operating system, or to the stream, so far."""
+
+    def undelivered(self) -> int:
+        """Those of them that have not reached the peer, as far as can be told."""
 
     async def receive(self) -> bytes:
         """The next bytes, b"" once the peer has ended its side. Raises ConnectionLost. Cancellation:
@@ -68,12 +77,13 @@ class Transport(Protocol):
 class SocketTransport:
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_readiness", "_socket", "on_progress")
+    __slots__ = ("_readiness", "_socket", "on_stall", "taken")
 
     def __init__(self, connected: socket.socket, readiness: Readiness) -> None:
         self._socket = connected
         self._readiness = readiness
-        self.on_progress: Callable[[], None] = _ignore
+        self.on_stall: Callable[[], None] = _ignore
+        self.taken = 0
 
     def __repr__(self) -> str:
         return f"<SocketTransport {self._socket.fileno()}>"
@@ -108,6 +118,7 @@ class SocketTransport:
             sent = 0
         except OSError as error:
             raise ConnectionLost from error
+        self.taken += sent
         if sent < size:
             await self._send_rest((head, body), sent)
 
@@ -118,11 +129,13 @@ class SocketTransport:
             while view:
                 await self._wait_room()
                 try:
-                    view = view[self._socket.send(view) :]
+                    count = self._socket.send(view)
                 except BlockingIOError:
                     continue
                 except OSError as error:
                     raise ConnectionLost from error
+                self.taken += count
+                view = view[count:]
 
     def send_nowait(self, data: bytes) -> None:
         try:
@@ -137,8 +150,15 @@ class SocketTransport:
         if not writable.poll(0):
             await self._wait_room()
 
+    def undelivered(self) -> int:
+        try:
+            (count,) = _COUNT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_COUNT.size)))
+        except OSError:  # not a kind of socket that tells
+            return 0
+        return int(count)
+
     async def _wait_room(self) -> None:
-        self.on_progress()
+        self.on_stall()
         self._readiness.events &= ~WRITABLE
         await self._readiness.wait(WRITABLE)
 
@@ -162,11 +182,12 @@ class SocketTransport:
 class StreamTransport:
     """Any stream; takes it over."""
 
-    __slots__ = ("_aborted", "_stream", "on_progress")
+    __slots__ = ("_aborted", "_stream", "on_stall", "taken")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
-        self.on_progress: Callable[[], None] = _ignore
+        self.on_stall: Callable[[], None] = _ignore
+        self.taken = 0
         self._aborted = False
 
     def __repr__(self) -> str:
@@ -182,16 +203,21 @@ class StreamTransport:
         data = memoryview(b"".join((head, body)))
         try:
             for offset in range(0, len(data), _STEP):
-                self.on_progress()
+                self.on_stall()
                 await self._stream.send_all(data[offset : offset + _STEP])
+                self.taken += min(_STEP, len(data) - offset)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 
     def send_nowait(self, data: bytes) -> None:
         """A stream cannot send without waiting; the farewell is lost."""
 
+    def undelivered(self) -> int:
+        """A stream does not tell."""
+        return 0
+
     async def wait_writable(self) -> None:
-        self.on_progress()
+        self.on_stall()
         try:
             await self._stream.wait_send_all_might_not_block()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:

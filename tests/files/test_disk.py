@@ -1,0 +1,445 @@
+"""The system calls: contained by the kernel, or by the walk; read as far as can be, or not at all."""
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.files.making import descriptors
+from trio_evserver.files import disk as disk_module
+from trio_evserver.files.disk import Capabilities, Disk, identity_of, is_directory, is_regular
+
+
+@pytest.fixture
+def root(place: Path) -> Iterator[int]:
+    """A directory that has everything to get lost in; secrets lie beside it."""
+    (place / "secret.txt").write_text("secret")
+    tree = place / "root"
+    (tree / "dir").mkdir(parents=True)
+    (tree / "a.txt").write_text("a")
+    (tree / "dir/b.txt").write_text("b")
+    links = {
+        "near": "a.txt",
+        "dir/up": "../a.txt",
+        "dirlink": "dir",
+        "deep": "dirlink/../dir/./b.txt",
+        "dot": ".",
+        "slash": "a.txt/",
+        "dirslash": "dir/",
+        "dangling": "nothing",
+        "out": "../secret.txt",
+        "dir/out": "../../secret.txt",
+        "outdir": "..",
+        "around": "../root/a.txt",
+        "absolute": str(place / "secret.txt"),
+        "absolute-inside": str(tree / "a.txt"),
+        "loop": "loop",
+        "ping": "pong",
+        "pong": "ping",
+        "link1": "a.txt",
+    } | {f"link{number}": f"link{number - 1}" for number in range(2, 42)}
+    for name, target in links.items():
+        (tree / name).symlink_to(target)
+    os.mkfifo(tree / "fifo")
+    descriptor = os.open(tree, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+CASES = [
+    ("a.txt", b"a", b"a", "a file"),
+    ("dir/b.txt", b"b", b"b", "a file in a directory"),
+    ("near", b"a", errno.ELOOP, "a link to a neighbour"),
+    ("dir/up", b"a", errno.ELOOP, "a link with .. that stays inside"),
+    ("dirlink/b.txt", b"b", errno.ELOOP, "through a link to a directory"),
+    ("dirlink/up", b"a", errno.ELOOP, ".. from a link to a directory is the directory's parent"),
+    ("deep", b"b", errno.ELOOP, "a link through a link, .. and ."),
+    ("dot/dot/a.txt", b"a", errno.ELOOP, "a link to the directory it is in"),
+    ("slash", errno.ENOTDIR, errno.ELOOP, "a link that takes a file for a directory"),
+    ("a.txt/b", errno.ENOTDIR, errno.ENOTDIR, "a file taken for a directory"),
+    ("fifo/b", errno.ENOTDIR, errno.ENOTDIR, "a FIFO taken for a directory"),
+    ("nothing", errno.ENOENT, errno.ENOENT, "not there"),
+    ("dangling", errno.ENOENT, errno.ELOOP, "a link to what is not there"),
+    ("out", errno.EXDEV, errno.ELOOP, "a link that leaves"),
+    ("dir/out", errno.EXDEV, errno.ELOOP, "a link that leaves from further down"),
+    ("outdir/secret.txt", errno.EXDEV, errno.ELOOP, "through a link that leaves"),
+    ("around", errno.EXDEV, errno.ELOOP, "a link that leaves and comes back"),
+    ("absolute", errno.EXDEV, errno.ELOOP, "an absolute link"),
+    ("absolute-inside", errno.EXDEV, errno.ELOOP, "an absolute link to a file inside"),
+    ("../secret.txt", errno.EXDEV, errno.EXDEV, "a name that leaves; no ResourcePath has it"),
+    ("loop", errno.ELOOP, errno.ELOOP, "a link to itself"),
+    ("ping", errno.ELOOP, errno.ELOOP, "two links to each other"),
+    ("link40", b"a", errno.ELOOP, "40 links, as many as the kernel follows"),
+    ("link41", errno.ELOOP, errno.ELOOP, "41 links"),
+    ("n" * 300, errno.ENAMETOOLONG, errno.ENAMETOOLONG, "a name of 300 bytes"),
+]
+
+
+def outcome(opening: Callable[[], int]) -> bytes | int:
+    """The content of what is opened, or the error's number."""
+    try:
+        descriptor = opening()
+    except BlockingIOError:
+        return errno.EAGAIN
+    except OSError as error:
+        return error.errno or 0
+    try:
+        return os.read(descriptor, 100)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("path", "followed", "unfollowed", "why"), CASES, ids=[case[0][:20] for case in CASES]
+)
+def test_containment(
+    disk: Disk, root: int, path: str, followed: bytes | int, unfollowed: bytes | int, why: str
+) -> None:
+    """Kernel and walk agree on every path, with links followed and without, and neither leaks."""
+    before = descriptors()
+    name = os.fsencode(path)
+    assert outcome(lambda: disk.open_beneath(root, name, follow=True)) == followed, why
+    assert outcome(lambda: disk.open_beneath(root, name, follow=False)) == unfollowed, why
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "followed", "unfollowed", "why"), CASES, ids=[case[0][:20] for case in CASES]
+)
+def test_containment_without_waiting(
+    disk: Disk, root: int, path: str, followed: bytes | int, unfollowed: bytes | int, why: str
+) -> None:
+    """What is in the name cache has the same outcome; what is not, and what may be an escape, is EAGAIN."""
+    name = os.fsencode(path)
+    for follow, expected in ((True, followed), (False, unfollowed)):
+        outcome(lambda follow=follow: disk.open_beneath(root, name, follow=follow))  # type: ignore[misc]
+        found = outcome(lambda follow=follow: disk.open_beneath_cached(root, name, follow=follow))  # type: ignore[misc]
+        assert found in (errno.EAGAIN, expected), why
+        if expected == errno.EXDEV or not disk.has_openat2:
+            assert found == errno.EAGAIN, why
+
+
+def test_what_is_in_memory_is_opened_at_once(root: int) -> None:
+    """Where the kernel can do it, the second opening of a file needs no worker."""
+    disk = Disk()
+    if not disk.has_openat2 or disk._resident is None:
+        pytest.skip("this kernel has no RESOLVE_CACHED")
+    os.close(disk.open_beneath(root, b"dir/b.txt", follow=True))
+    assert outcome(lambda: disk.open_beneath_cached(root, b"dir/b.txt", follow=True)) == b"b"
+    disk.mounts.close()
+
+
+def test_another_mount_is_left_to_a_worker(place: Path) -> None:
+    """What is mounted below the root may be a network's; only a worker goes there (here, /dev/shm)."""
+    above = Path("/dev")
+    if above not in place.parents or not os.path.ismount("/dev/shm"):
+        pytest.skip("nothing is mounted on the way here")
+    (place / "a").write_bytes(b"a")
+    disk = Disk()
+    root, name = disk.open_directory(os.fsencode(above)), os.fsencode((place / "a").relative_to(above))
+    assert outcome(lambda: disk.open_beneath(root, name, follow=True)) == b"a"
+    assert outcome(lambda: disk.open_beneath_cached(root, name, follow=True)) == errno.EAGAIN
+    disk.close(root)
+    disk.mounts.close()
+
+
+def test_anywhere_is_anywhere(disk: Disk, root: int) -> None:
+    """With --symlinks all the kernel resolves a path as for any program."""
+    for path, expected in ((b"out", b"secret"), (b"absolute", b"secret"), (b"near", b"a"), (b"a.txt", b"a")):
+        assert outcome(lambda path=path: disk.open_anywhere(root, path)) == expected  # type: ignore[misc]
+
+
+def test_a_directory_is_opened(disk: Disk, root: int) -> None:
+    """By its name, through a link, where the last name is "." or has a slash: it can be told from files."""
+    for path in (b"dir", b"dirlink", b"dot", b"dirslash"):
+        descriptor = disk.open_beneath(root, path, follow=True)
+        assert is_directory(disk.status(descriptor))
+        assert not is_regular(disk.status(descriptor))
+        disk.close(descriptor)
+
+
+def test_a_fifo_does_not_hang(disk: Disk, root: int) -> None:
+    """Opening it returns at once although nobody writes; its status says that it is no file."""
+    for opening in (disk.open_beneath, lambda root, path, follow: disk.open_anywhere(root, path)):
+        descriptor = opening(root, b"fifo", follow=True)
+        assert not is_regular(disk.status(descriptor))
+        disk.close(descriptor)
+
+
+def test_a_socket_is_not_opened(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENXIO, which the table knows."""
+    monkeypatch.chdir(tmp_path)  # a socket's path has room for 108 bytes
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("s")
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        assert outcome(lambda: disk.open_beneath(descriptor, b"s", follow=True)) == errno.ENXIO
+        os.close(descriptor)
+
+
+def test_descriptors_are_not_inherited(disk: Disk, root: int, place: Path) -> None:
+    """O_CLOEXEC, however it was opened: a program that is started must not hold a document open."""
+    opened = [
+        disk.open_directory(os.fsencode(place)),
+        disk.open_file(os.fsencode(place / "secret.txt")),
+        disk.open_beneath(root, b"dir/b.txt", follow=True),
+        disk.open_anywhere(root, b"a.txt"),
+    ]
+    assert not any(map(os.get_inheritable, opened))
+    for descriptor in opened:
+        disk.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "capabilities", [Capabilities(), Capabilities(openat2=False)], ids=["openat2", "walk"]
+)
+@pytest.mark.parametrize(("name", "path"), [("x", b"x"), ("d", b"d/secret.txt")], ids=["file", "directory"])
+def test_a_writer_cannot_win_a_race(
+    tmp_path: Path, capabilities: Capabilities, name: str, path: bytes
+) -> None:
+    """While a writer swaps a file, or a directory, for a link that leaves, the outside is never opened."""
+    disk = Disk(capabilities)
+    tree = tmp_path / "root"
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret.txt").write_text("outside")
+    tree.mkdir()
+    (tree / "inside").mkdir()
+    (tree / "inside/secret.txt").write_text("inside")
+    inside, outside = (
+        ("inside", "../outside") if name == "d" else ("inside/secret.txt", "../outside/secret.txt")
+    )
+    (tree / name).symlink_to(inside)
+    done = threading.Event()
+
+    def swap() -> None:
+        turn = 0
+        while not done.is_set():
+            turn += 1
+            (tree / "new").symlink_to(outside if turn % 2 else inside)
+            os.replace(tree / "new", tree / name)
+
+    writer = threading.Thread(target=swap)
+    writer.start()
+    root = disk.open_directory(os.fsencode(tree))
+    try:
+        found: set[bytes | int] = set()
+        for round_ in range(100_000):
+            found.add(outcome(lambda: disk.open_beneath(root, path, follow=True)))
+            if round_ >= 1500 and found >= {b"inside", errno.EXDEV}:
+                break
+    finally:
+        done.set()
+        writer.join()
+        disk.close(root)
+        disk.mounts.close()
+    assert found <= {b"inside", errno.EXDEV, errno.ENOENT, errno.ELOOP, errno.EAGAIN}
+    assert found >= {b"inside", errno.EXDEV}, "the writer was never in time: the race was not run"
+
+
+def test_a_kernel_without_openat2(root: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENOSYS, or EPERM from a seccomp profile: found by trying it, and walked instead."""
+    for code in (errno.ENOSYS, errno.EPERM):
+        monkeypatch.setattr(Disk, "_openat2", failing_openat2(code, resolve=0))
+        disk = Disk()
+        assert not disk.has_openat2
+        assert outcome(lambda disk=disk: disk.open_beneath(root, b"dir/up", follow=True)) == b"a"  # type: ignore[misc]
+        disk.mounts.close()
+
+
+def test_a_kernel_without_resolve_cached(root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux 5.6 to 5.11 contain paths, and say EINVAL to RESOLVE_CACHED: nothing is then tried at once."""
+    monkeypatch.setattr(Disk, "_openat2", failing_openat2(errno.EINVAL, resolve=disk_module._CACHED))
+    disk = Disk()
+    if not disk.has_openat2:
+        pytest.skip("no openat2 here")
+    assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == b"a"
+    with pytest.raises(BlockingIOError):
+        disk.open_beneath_cached(root, b"a.txt", follow=True)
+    with pytest.raises(BlockingIOError):
+        disk.open_directory_cached(os.fsencode(tmp_path))
+    disk.mounts.close()
+
+
+def failing_openat2(code: int, *, resolve: int) -> Callable[..., int]:
+    """An openat2 that fails where it is called with all the flags `resolve`."""
+    real = Disk._openat2
+
+    def call(self: Disk, syscall: Callable[..., int], root: int, path: bytes, flags: int, *rest: int) -> int:
+        if flags & resolve == resolve:
+            raise OSError(code, os.strerror(code))
+        return real(self, syscall, root, path, flags, *rest)
+
+    return call
+
+
+def test_a_rename_under_way_is_waited_for(root: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """openat2 says EAGAIN where ".." met a rename, "and the caller should retry": sometimes, not always."""
+    disk = Disk()
+    if not disk.has_openat2:
+        pytest.skip("no openat2 here")
+    real, refusals = Disk._openat2, [3]
+
+    def racing(self: Disk, *call: object) -> int:
+        refusals[0] -= 1
+        if refusals[0] >= 0:
+            raise BlockingIOError(errno.EAGAIN, "rename")
+        return real(self, *call)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Disk, "_openat2", racing)
+    assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == b"a"
+    refusals[0] = 10_000
+    assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == errno.EAGAIN
+    assert refusals[0] > 9_000
+    disk.mounts.close()
+
+
+# Reading
+
+
+@pytest.fixture
+def ten(place: Path) -> Iterator[int]:
+    """A file of ten bytes, just written, so that the page cache holds it."""
+    (place / "ten").write_bytes(b"0123456789")
+    descriptor = os.open(place / "ten", os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("length", "offset", "expected"),
+    [(10, 0, b"0123456789"), (4, 3, b"3456"), (100, 8, b"89"), (1, 10, b""), (5, 1000, b"")],
+)
+def test_read(disk: Disk, ten: int, length: int, offset: int, expected: bytes) -> None:
+    """As many bytes as were asked for, fewer only where the file ends."""
+    assert disk.read(ten, length, offset) == expected
+
+
+def test_a_short_read_is_continued(disk: Disk, ten: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal, or a boundary of the file system, is not the end of the file."""
+    real = os.pread
+    monkeypatch.setattr(
+        os, "pread", lambda descriptor, length, offset: real(descriptor, min(length, 3), offset)
+    )
+    assert disk.read(ten, 10, 0) == b"0123456789"
+    assert disk.read(ten, 100, 5) == b"56789"
+
+
+def cached(disk: Disk, descriptor: int, length: int, offset: int) -> bytes | None:
+    """None where it would have had to wait."""
+    try:
+        return bytes(disk.read_cached(descriptor, os.fstat(descriptor).st_dev, length, offset))
+    except BlockingIOError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("length", "offset", "expected"), [(10, 0, b"0123456789"), (4, 3, b"3456"), (100, 8, b"89")]
+)
+def test_read_cached(disk: Disk, ten: int, length: int, offset: int, expected: bytes) -> None:
+    """The right bytes or none; never none from memory, which cannot be waited for."""
+    found = cached(disk, ten, length, offset)
+    assert found in (None, expected)
+    if disk.mounts.in_memory(os.fstat(ten).st_dev):
+        assert found == expected
+
+
+@pytest.mark.parametrize("offset", [10, 11, 5000])
+def test_the_end_of_a_file_is_never_read_cached(disk: Disk, ten: int, offset: int) -> None:
+    """No bytes are no answer: a file that has shrunk would be asked for them for ever."""
+    assert cached(disk, ten, 1, offset) is None
+
+
+def test_a_file_system_without_nowait(ten: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EOPNOTSUPP is remembered by device, so that it is asked once; overlayfs and tmpfs say it."""
+    calls = []
+
+    def unsupported(descriptor: int, buffers: object, offset: int, flags: int) -> int:
+        calls.append(flags)
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    monkeypatch.setattr(os, "preadv", unsupported)
+    disk = Disk()
+    for _ in range(3):
+        assert cached(disk, ten, 4, 0) in (None, b"0123")
+    assert len(calls) == 1
+    disk.mounts.close()
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "why"),
+    [
+        (0, None, "Linux 5.9 and 5.10 say 0 for EAGAIN"),
+        (3, b"\0\0\0", "what there is"),
+        (BlockingIOError(), None, "cold"),
+    ],
+)
+def test_nowait_answers(
+    ten: int, monkeypatch: pytest.MonkeyPatch, result: int | OSError, expected: bytes | None, why: str
+) -> None:
+    """A prefix counts, nothing does not."""
+
+    def preadv(*call: object) -> int:
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    disk = Disk()
+    assert cached(disk, ten, 5, 0) == expected, why
+    disk.mounts.close()
+
+
+def test_a_failure_of_the_disk_is_not_hidden(ten: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only EAGAIN means that a worker should try."""
+
+    def broken(*call: object) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "preadv", broken)
+    disk = Disk()
+    with pytest.raises(OSError, match="broken"):
+        disk.read_cached(ten, os.fstat(ten).st_dev, 5, 0)
+    disk.mounts.close()
+
+
+# Closing and status
+
+
+def test_close_drops_what_close_reports(disk: Disk, ten: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux closes the descriptor whatever it says; EBADF is a bug of ours and must be seen."""
+    other = os.dup(ten)
+    real = os.close
+
+    def reporting(descriptor: int) -> None:
+        real(descriptor)
+        raise OSError(errno.EIO, "write-back")
+
+    monkeypatch.setattr(os, "close", reporting)
+    disk.close(other)
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="Bad file") as refused:
+        disk.close(other)
+    assert refused.value.errno == errno.EBADF
+
+
+def test_identity(disk: Disk, place: Path) -> None:
+    """stat(2) by name and fstat(2) agree, and an edit of the same size differs."""
+    path = place / "a"
+    path.write_bytes(b"one")
+    descriptor = os.open(path, os.O_RDONLY)
+    first = identity_of(disk.status(descriptor))
+    assert first == identity_of(disk.status_of(os.fsencode(path)))
+    os.utime(path, ns=(5, first.modified - 1))
+    assert identity_of(disk.status(descriptor)) != first
+    assert first.size == 3
+    os.close(descriptor)
+
+
+def test_a_repr_tells_the_ways() -> None:
+    """What a log or a debugger shows."""
+    disk = Disk(Capabilities(openat2=False, nowait=False))
+    assert repr(disk) == "<Disk openat2=False nowait=False>"
+    disk.mounts.close()

@@ -1,0 +1,530 @@
+"""The fan-out: in order, bounded, and never the bytes of another version of the file."""
+
+import errno
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tests.files.making import describe, descriptors, make_workers
+from trio_evserver.files.disk import Buffer, Disk, identity_of
+from trio_evserver.files.document_root import Opened
+from trio_evserver.files.lease import Lease
+from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.options import FileOptions
+from trio_evserver.files.read_ahead import FileChangedError, ReadAhead, Reading, ReadMemory
+from trio_evserver.files.workers import Workers
+from trio_evserver.semantics.message import Parts, Region
+
+CHUNK = 10
+CONTENT = bytes(range(100))
+WORKERS_ONLY = FileOptions(chunk_size=CHUNK, threads=16, read_ahead=4, cached_reads=False)
+
+
+class OrderedDisk(Disk):
+    """A disk whose workers' reads return only when they are told to, and fail if they are told so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[int] = []
+        self.errors: dict[int, OSError] = {}
+        self._changed = threading.Condition()
+        self._allowed: set[int] = set()
+        self._all = False
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        with self._changed:
+            self.started.append(offset)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._all or offset in self._allowed, 10)
+        if offset in self.errors:
+            raise self.errors[offset]
+        return super().read(descriptor, length, offset)
+
+    def finish(self, *offsets: int) -> None:
+        """Let these reads return; all, without any."""
+        with self._changed:
+            self._allowed.update(offsets)
+            self._all = self._all or not offsets
+            self._changed.notify_all()
+
+
+def lease_of(path: Path, disk: Disk, *, first: bytes = b"", local: bool = True) -> Lease:
+    descriptor = os.open(path, os.O_RDONLY)
+    identity = identity_of(os.fstat(descriptor))
+    file = OpenFile(descriptor, identity, mount=b"/", local=local, close=disk.close)
+    return Lease(describe(Opened(file, b"file", b"", None, b"", "", 0))[0], file, first)
+
+
+async def always_writable() -> None:
+    await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def reading_of(
+    disk: Disk,
+    lease: Lease,
+    *parts: bytes | Region,
+    options: FileOptions = WORKERS_ONLY,
+    workers: Workers | None = None,
+    read_ahead: ReadAhead | None = None,
+    wait_writable: Callable[[], object] = always_writable,
+) -> AsyncIterator[Reading]:
+    """A reading of the parts, with everything given back at the end."""
+    workers = make_workers(options.threads) if workers is None else workers
+    read_ahead = ReadAhead(disk, workers, options) if read_ahead is None else read_ahead
+    before = read_ahead.memory.held
+    length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
+    with lease:
+        async with trio.open_nursery() as nursery:
+            reading = read_ahead.open(lease, Parts(parts, length), nursery, wait_writable)  # type: ignore[arg-type]
+            try:
+                yield reading
+            finally:
+                reading.close()
+                nursery.cancel_scope.cancel()
+    assert read_ahead.memory.held == before, "memory was not given back"
+
+
+async def all_of(reading: Reading) -> bytes:
+    pieces: list[Buffer] = []
+    while (piece := await reading.next()) is not None:
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@pytest.fixture
+def path(place: Path) -> Path:
+    (place / "file").write_bytes(CONTENT)
+    return place / "file"
+
+
+@pytest.mark.parametrize("options", [WORKERS_ONLY, FileOptions(chunk_size=CHUNK)], ids=["workers", "inline"])
+@pytest.mark.parametrize(
+    ("parts", "expected", "why"),
+    [
+        ((Region(0, 100),), CONTENT, "the whole"),
+        ((Region(95, 5),), CONTENT[95:], "the end"),
+        ((Region(7, 1),), CONTENT[7:8], "a byte"),
+        ((Region(15, 30),), CONTENT[15:45], "a range"),
+        ((), b"", "nothing"),
+        (
+            (b"--x\r\n", Region(50, 20), b"\r\n--x\r\n", Region(3, 4), b"\r\n--x--\r\n"),
+            b"--x\r\n" + CONTENT[50:70] + b"\r\n--x\r\n" + CONTENT[3:7] + b"\r\n--x--\r\n",
+            "multipart/byteranges, its ranges in the order they were asked for",
+        ),
+    ],
+)
+async def test_the_bytes_of_the_parts(
+    disk: Disk,
+    path: Path,
+    options: FileOptions,
+    parts: tuple[bytes | Region, ...],
+    expected: bytes,
+    why: str,
+) -> None:
+    """In order, whole, whichever way they are read; descriptors and memory are given back."""
+    before = descriptors()
+    async with reading_of(disk, lease_of(path, disk), *parts, options=options) as reading:
+        assert await all_of(reading) == expected, why
+        assert await reading.next() is None
+    assert descriptors() == before
+
+
+async def test_reads_that_finish_backwards(path: Path) -> None:
+    """Four reads are under way; the last to begin ends first; what is handed over is in order."""
+    disk = OrderedDisk()
+    async with reading_of(disk, lease_of(path, disk), Region(0, 40)) as reading:
+        pieces: list[Buffer] = []
+
+        async def take() -> None:
+            while (piece := await reading.next()) is not None:
+                pieces.append(piece)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take)
+            while len(disk.started) < 4:
+                await trio.lowlevel.checkpoint()
+            assert sorted(disk.started) == [0, 10, 20, 30]
+            for offset in (30, 20, 10):
+                disk.finish(offset)
+                await trio.testing.wait_all_tasks_blocked(0.001)
+                assert pieces == []
+            disk.finish(0)
+        assert pieces == [CONTENT[:10], CONTENT[10:20], CONTENT[20:30], CONTENT[30:40]]
+    disk.mounts.close()
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+async def test_the_window_bounds_the_chunks(path: Path, window: int) -> None:
+    """Of one reply no more chunks are read or held at a time, however fast the disk and slow the client."""
+    disk = OrderedDisk()
+    disk.finish()
+    options = FileOptions(chunk_size=CHUNK, read_ahead=window, cached_reads=False)
+    read_ahead = ReadAhead(disk, make_workers(16), options)
+    async with reading_of(disk, lease_of(path, disk), Region(0, 100), read_ahead=read_ahead) as reading:
+        for taken in range(1, 11):
+            assert await reading.next() is not None
+            await trio.testing.wait_all_tasks_blocked(0.001)
+            assert len(disk.started) <= taken - 1 + window
+            assert read_ahead.memory.held <= window * CHUNK
+        assert read_ahead.memory.peak == window * CHUNK
+    disk.mounts.close()
+
+
+async def test_the_limiter_bounds_the_reads(path: Path) -> None:
+    """Two threads: of ten replies with a window of four no more than two reads are ever in flight."""
+    disk = OrderedDisk()
+    workers = make_workers(2)
+    read_ahead = ReadAhead(disk, workers, WORKERS_ONLY)
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(one_of_many, disk, path, read_ahead)
+        while len(disk.started) < 2:
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(disk.started) == 2
+        assert read_ahead.memory.held == 10 * 4 * CHUNK
+        disk.finish()
+    assert read_ahead.memory.held == 0
+    statistics = workers.statistics()
+    assert (statistics.peak, statistics.in_flight, statistics.total) == (2, 0, 100)
+    disk.mounts.close()
+
+
+async def one_of_many(disk: Disk, path: Path, read_ahead: ReadAhead) -> None:
+    with lease_of(path, disk) as lease:
+        async with trio.open_nursery() as nursery:
+            reading = read_ahead.open(lease, Parts((Region(0, 100),), 100), nursery, always_writable)
+            assert await all_of(reading) == CONTENT
+            reading.close()
+
+
+async def test_beyond_the_memory_one_chunk_when_writable(path: Path) -> None:
+    """A reply without room reads a single chunk, and only once its peer takes bytes again."""
+    disk = OrderedDisk()
+    disk.finish()
+    options = FileOptions(chunk_size=CHUNK, read_ahead_memory=25, cached_reads=False)
+    read_ahead = ReadAhead(disk, make_workers(4), options)
+    read_ahead.memory.hold(20)  # other replies
+    asked: list[int] = []
+    writable = trio.Event()
+
+    async def wait_writable() -> None:
+        asked.append(len(disk.started))
+        await writable.wait()
+
+    async with reading_of(
+        disk, lease_of(path, disk), Region(0, 40), read_ahead=read_ahead, wait_writable=wait_writable
+    ) as reading:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reading.next)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (asked, disk.started) == ([0], []), "nothing is read for a peer that takes nothing"
+            writable.set()
+        assert (disk.started, read_ahead.memory.held) == ([0], 30)
+        for taken in (2, 3):
+            await reading.next()
+            assert (len(disk.started), len(asked), read_ahead.memory.held) == (taken, taken, 30)
+        read_ahead.memory.give_back(20)
+        await reading.next()
+        assert (len(disk.started), len(asked)) == (4, 3), "there is room again: nobody is asked"
+        read_ahead.memory.hold(20)
+    disk.mounts.close()
+
+
+async def test_memory_bounds_the_window(path: Path) -> None:
+    """Room for two chunks: a window of four reads two ahead."""
+    disk = OrderedDisk()
+    disk.finish()
+    options = FileOptions(chunk_size=CHUNK, read_ahead_memory=2 * CHUNK, cached_reads=False)
+    read_ahead = ReadAhead(disk, make_workers(4), options)
+    async with reading_of(disk, lease_of(path, disk), Region(0, 100), read_ahead=read_ahead) as reading:
+        assert await all_of(reading) == CONTENT
+    assert (read_ahead.memory.peak, read_ahead.memory.held) == (2 * CHUNK, 0)
+    disk.mounts.close()
+
+
+def test_memory_counts() -> None:
+    """Held, room and peak."""
+    memory = ReadMemory(10)
+    memory.hold(7)
+    assert memory.has_room_for(3)
+    assert not memory.has_room_for(4)
+    memory.hold(7)
+    memory.give_back(10)
+    assert (memory.held, memory.peak, repr(memory)) == (4, 14, "<ReadMemory 4/10>")
+
+
+# What is in memory
+
+
+class HalfCached(Disk):
+    """A disk that knows which bytes are in memory; `inline` and `worked` are the offsets asked for."""
+
+    def __init__(self, cached: range) -> None:
+        super().__init__()
+        self.cached = cached
+        self.inline: list[int] = []
+        self.worked: list[int] = []
+
+    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
+        if offset not in self.cached:
+            raise BlockingIOError
+        self.inline.append(offset)
+        return os.pread(descriptor, min(length, self.cached.stop - offset), offset)
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        self.worked.append(offset)
+        return super().read(descriptor, length, offset)
+
+
+@pytest.mark.parametrize(
+    ("cached", "inline", "worked", "why"),
+    [
+        (range(100), list(range(0, 100, 10)), [], "hot: no worker"),
+        (range(0), [], list(range(0, 100, 10)), "cold: workers"),
+        (range(35), [0, 10, 20, 30], [35, 40, 50, 60, 70, 80, 90], "what there is of a chunk, then the rest"),
+        (range(60, 100), None, [0, 10, 20, 30, 40, 50], "cold, then hot: no worker for what is in memory"),
+    ],
+)
+async def test_only_what_is_cold_goes_to_a_worker(
+    path: Path, cached: range, inline: list[int] | None, worked: list[int], why: str
+) -> None:
+    """And all of it comes in order."""
+    disk = HalfCached(cached)
+    options = FileOptions(chunk_size=CHUNK, read_ahead=3)
+    async with reading_of(disk, lease_of(path, disk), Region(0, 100), options=options) as reading:
+        assert await all_of(reading) == CONTENT
+    assert sorted(disk.worked) == worked, why
+    if inline is not None:
+        assert disk.inline == inline, why
+    disk.mounts.close()
+
+
+async def test_a_file_that_is_not_local_goes_to_a_worker(path: Path) -> None:
+    """Its page cache is no promise: what is asked of it may be a question to a network."""
+    disk = HalfCached(range(100))
+    lease = lease_of(path, disk, local=False)
+    async with reading_of(disk, lease, Region(0, 100), options=FileOptions(chunk_size=CHUNK)) as reading:
+        assert await all_of(reading) == CONTENT
+    assert disk.inline == []
+    disk.mounts.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "region", "worked"),
+    [(20, Region(0, 100), 8), (15, Region(0, 100), 9), (20, Region(12, 30), 3), (100, Region(0, 100), 0)],
+)
+async def test_what_came_with_the_opening_is_not_read_again(
+    path: Path, first: int, region: Region, worked: int
+) -> None:
+    """The beginning of a cold file travelled with its opening."""
+    disk = HalfCached(range(0))
+    lease = lease_of(path, disk, first=CONTENT[:first])
+    async with reading_of(disk, lease, region, options=FileOptions(chunk_size=CHUNK)) as reading:
+        assert await all_of(reading) == CONTENT[region.offset : region.offset + region.length]
+    assert len(disk.worked) == worked
+    disk.mounts.close()
+
+
+# A file that does not hold still
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    path.with_name("other").write_bytes(bytes(100))
+    os.replace(path.with_name("other"), path)
+
+
+def chmod(path: Path) -> None:
+    path.chmod(0o600)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 50)
+    os.utime(path, ns=(0, 5))
+
+
+def cut_in_the_same_tick(path: Path) -> None:
+    modified = path.stat().st_mtime_ns
+    os.truncate(path, 50)
+    os.utime(path, ns=(0, modified))
+
+
+def rewrite(path: Path) -> None:
+    path.write_bytes(bytes(100))
+    os.utime(path, ns=(0, 5))
+
+
+@pytest.mark.parametrize("options", [WORKERS_ONLY, FileOptions(chunk_size=CHUNK)], ids=["workers", "inline"])
+@pytest.mark.parametrize(
+    ("change", "whole", "why"),
+    [
+        (append, True, "what was announced is still right, and exactly that much is sent"),
+        (remove, True, "the open file is what it was"),
+        (replace, True, "the same: the name is another file's now"),
+        (chmod, True, "a new ctime, the old bytes"),
+        (cut, False, "bytes are missing"),
+        (cut_in_the_same_tick, False, "bytes are missing, and the time does not tell"),
+        (rewrite, False, "the rest is another file's"),
+    ],
+)
+async def test_a_file_that_changes(
+    disk: Disk, path: Path, options: FileOptions, change: Callable[[Path], None], whole: bool, why: str
+) -> None:
+    """While it is served: the bytes announced, or an error in their place; never others, never fewer."""
+    before = descriptors()
+    lease = lease_of(path, disk)
+    options = FileOptions(chunk_size=CHUNK, read_ahead=1, cached_reads=options.cached_reads)
+    async with reading_of(disk, lease, Region(0, 100), options=options) as reading:
+        data = bytes(await reading.next() or b"")
+        change(path)
+        try:
+            data += await all_of(reading)
+        except FileChangedError:
+            assert not whole, why
+        else:
+            assert whole, why
+    assert data == CONTENT[: len(data)]
+    assert len(data) == 100 or not whole
+    assert descriptors() == before
+
+
+async def test_a_file_that_has_changed_before_the_first_read(disk: Disk, path: Path) -> None:
+    """Nothing was handed over: another answer can still be given."""
+    lease = lease_of(path, disk)
+    rewrite(path)
+    async with reading_of(disk, lease, Region(0, 100)) as reading:
+        with pytest.raises(FileChangedError, match="rewritten"):
+            await reading.next()
+
+
+# Errors
+
+
+async def test_an_error_surfaces_in_its_turn(path: Path) -> None:
+    """The third chunk fails first; the two before it are handed over all the same, then the error."""
+    disk = OrderedDisk()
+    disk.errors[20] = OSError(errno.EIO, "broken")
+    before = descriptors()
+    async with reading_of(disk, lease_of(path, disk), Region(0, 100)) as reading:
+        disk.finish(20)
+        pieces: list[Buffer] = []
+        async with trio.open_nursery() as nursery:
+
+            async def take() -> None:
+                pieces.append(await reading.next() or b"")
+
+            nursery.start_soon(take)
+            await trio.testing.wait_all_tasks_blocked(0.001)
+            disk.finish()
+        assert pieces == [CONTENT[:10]]
+        assert await reading.next() == CONTENT[10:20]
+        with pytest.raises(OSError, match="broken"):
+            await reading.next()
+    assert descriptors() == before
+    disk.mounts.close()
+
+
+@pytest.mark.parametrize("change", [None, rewrite], ids=["EIO", "rewritten"])
+async def test_an_error_inline_surfaces_in_its_turn(
+    path: Path, change: Callable[[Path], None] | None
+) -> None:
+    """The same where the later chunk is asked of the page cache, on the event loop."""
+
+    class Later(HalfCached):
+        def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
+            if offset == 20:
+                if change is None:
+                    raise OSError(errno.EIO, "broken")
+                change(path)
+                return bytes(length)
+            return super().read_cached(descriptor, device, length, offset)
+
+        def read(self, descriptor: int, length: int, offset: int) -> bytes:
+            return CONTENT[offset : offset + length]
+
+        def status(self, descriptor: int) -> os.stat_result:
+            # What the workers ask comes before the change, as it may.
+            on_the_loop = threading.current_thread() is threading.main_thread()
+            return super().status(descriptor) if on_the_loop else unchanged
+
+    unchanged = os.stat(path)
+    disk = Later(range(0))
+    async with reading_of(
+        disk, lease_of(path, disk), Region(0, 100), options=FileOptions(chunk_size=CHUNK)
+    ) as reading:
+        assert await reading.next() == CONTENT[:10]
+        assert await reading.next() == CONTENT[10:20]
+        with pytest.raises(FileChangedError if change else OSError):
+            await reading.next()
+    disk.mounts.close()
+
+
+async def test_a_failing_status_is_a_failing_read(path: Path) -> None:
+    """What cannot be checked is not sent."""
+
+    class Blind(Disk):
+        def status(self, descriptor: int) -> os.stat_result:
+            raise OSError(errno.ESTALE, "stale")
+
+    disk = Blind()
+    async with reading_of(disk, lease_of(path, disk), Region(0, 100)) as reading:
+        with pytest.raises(OSError, match="stale"):
+            await reading.next()
+    disk.mounts.close()
+
+
+# Giving up
+
+
+async def test_a_reply_that_is_given_up(path: Path) -> None:
+    """Its reads are left behind: each keeps the file and its token until it returns, and no memory counts."""
+    disk = OrderedDisk()
+    before = descriptors()
+    workers = make_workers(2)
+    read_ahead = ReadAhead(disk, workers, WORKERS_ONLY)
+    with trio.CancelScope() as scope:
+        async with (
+            reading_of(disk, lease_of(path, disk), Region(0, 100), read_ahead=read_ahead) as reading,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(reading.next)
+            while len(disk.started) < 2:
+                await trio.lowlevel.checkpoint()
+            scope.cancel()
+    assert (read_ahead.memory.held, workers.statistics().in_flight) == (0, 2)
+    assert len(descriptors() - before) == 1, "a worker still reads from it"
+    disk.finish()
+    with trio.fail_after(10):
+        while workers.statistics().in_flight:
+            await trio.lowlevel.checkpoint()
+    assert descriptors() == before
+    assert len(disk.started) == 2, "those that had not begun never ran"
+    disk.mounts.close()
+
+
+async def test_a_reading_that_is_closed_at_once(path: Path) -> None:
+    """It has asked nothing of the disk."""
+    disk = OrderedDisk()
+    async with reading_of(disk, lease_of(path, disk), Region(0, 100)) as reading:
+        assert repr(reading).endswith("window=0>")
+    assert disk.started == []
+    disk.mounts.close()

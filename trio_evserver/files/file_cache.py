@@ -66,6 +66,15 @@ class Entry:
             self.representation = found.representation
             self.cost += len(found.representation.content or b"")
 
+    def lease(self) -> Lease | Refusal:
+        """A lease on the file, for its taker to release, or why there is none."""
+        if self.refusal is not None:
+            return self.refusal
+        assert self.file is not None
+        assert self.representation is not None
+        self.file.acquire()
+        return Lease(self.representation, self.file, b"")
+
 
 class FileCache:
     """Finds files. One per site; used from one event loop, with `nursery` for fills that outlive their
@@ -138,7 +147,7 @@ class FileCache:
         """
         entry = self.find_nowait(path)
         if entry is not None:
-            return _lease(entry)
+            return entry.lease()
         if self._options.cached_reads and (found := self._look_inline(path)) is not None:
             return found
         entry = self._entries.get(_key(path))
@@ -146,7 +155,7 @@ class FileCache:
         if entry is None or entry.probe or trio.current_time() - entry.checked >= self._options.revalidate:
             return await self._fill(path)
         self._hits += 1
-        return _lease(entry)
+        return entry.lease()
 
     def close(self) -> None:
         """Let go of every file, and keep none that a fill still brings."""
@@ -223,9 +232,7 @@ class FileCache:
         outcome: Lease | Refusal = refusal_for(OSError(errno.ECANCELED, "the fill was cancelled"))
         try:
             outcome = self._take(key, await self._load(path))
-        except (
-            Exception
-        ) as error:  # a bug: those who wait get an answer, and the server goes on for the others
+        except Exception as error:  # a bug: those who wait get an answer, and the server goes on for others
             outcome = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, repr(error))
         finally:
             del self._fills[key]
@@ -259,15 +266,6 @@ def _is_exhausted(opened: Opened | Refusal) -> bool:
 
 def _key(path: ResourcePath) -> bytes:
     return path.relative + b"/" if path.directory else path.relative
-
-
-def _lease(entry: Entry) -> Lease | Refusal:
-    if entry.refusal is not None:
-        return entry.refusal
-    assert entry.file is not None
-    assert entry.representation is not None
-    entry.file.acquire()
-    return Lease(entry.representation, entry.file, b"")
 
 
 def _discard(opened: Opened | Refusal) -> None:

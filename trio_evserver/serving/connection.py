@@ -9,15 +9,15 @@ from http import HTTPStatus
 
 import trio
 
-from trio_evserver.files.lease import Lease
 from trio_evserver.files.read_ahead import FileChangedError
 from trio_evserver.http1.connection import Connection as Http1Connection
 from trio_evserver.http1.connection import Event
 from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.response_head import CONTINUE
-from trio_evserver.semantics.message import Parts, Refusal, Request, Response
+from trio_evserver.semantics.message import Refusal, Request, Response
+from trio_evserver.semantics.respond import check_method
 from trio_evserver.serving.deadlines import Deadline, Phase
-from trio_evserver.serving.exchange import CROWDED
+from trio_evserver.serving.exchange import CROWDED, FileAnswer
 from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.transport import ConnectionLost, Transport
@@ -170,23 +170,28 @@ class Connection:
             site.refused_crowded += 1
             await self._send(exchange.refuse(CROWDED), CLOSE)
             return End.LINGER if http.has_body else End.CLOSE
-        response = exchange.answer_nowait(request)
-        if b"expect" in request.fields and http.expectation_failed:
-            response = exchange.refuse(Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation"))
-        if http.has_body:
-            if response is not None and response.status in _REFUSED_UNREAD:
-                await self._send(response, CLOSE)
+        if http.has_body or b"expect" in request.fields:
+            refusal = self._refusal_before_body(request)
+            if refusal is not None:
+                await self._send(exchange.refuse(refusal), CLOSE)
                 return End.LINGER
             await self._discard_body()
-        if response is None:
+        answer = exchange.answer_nowait(request)
+        if answer is None:
             self._deadline.stop()
-            response, lease = await exchange.answer(request)
-            if lease is not None:
-                with lease:
-                    return await self._send_file(response, lease)
+            answer = await exchange.answer(request)
+        if isinstance(answer, FileAnswer):
+            with answer.lease:
+                return await self._send_file(answer)
         connection = self._persistence()
-        await self._send(response, connection)
+        await self._send(answer, connection)
         return self._end_after(connection)
+
+    def _refusal_before_body(self, request: Request) -> Refusal | None:
+        """Why the request's body is not waited for."""
+        if self._http.expectation_failed:
+            return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation")
+        return check_method(request.method)
 
     def _end_after(self, connection: bytes) -> End | None:
         if connection is not CLOSE:
@@ -219,20 +224,22 @@ class Connection:
         finally:
             self._log(response)
 
-    async def _send_file(self, response: Response, lease: Lease) -> End | None:
+    async def _send_file(self, answer: FileAnswer) -> End | None:
         """Send a file, or the answer that takes its place while nothing of it has been sent."""
-        assert isinstance(response.body, Parts)
         connection = self._persistence()
         try:
-            try:
-                await self._responder.send_file(response, response.body, lease, connection)
-            finally:
-                self._log(response)
+            await self._responder.send_file(answer.response, answer.body, answer.lease, connection)
         except (OSError, FileChangedError) as error:
             await self._send(self._site.exchange.fail(error), connection)
+            return self._end_after(connection)
         except BodyCutError as error:
             logger.warning("a reply was broken off: %s", error)
+            self._log(answer.response)
             return End.ABORT
+        except BaseException:
+            self._log(answer.response)
+            raise
+        self._log(answer.response)
         return self._end_after(connection)
 
     async def _linger(self) -> None:
@@ -276,11 +283,3 @@ class Connection:
         log = self._site.access_log
         if log is not None:
             log.record(self._peer, time.time(), self._request, response.status, self._responder.sent)
-
-
-# A body that comes with these is not waited for.
-_REFUSED_UNREAD = (
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.NOT_IMPLEMENTED,
-    HTTPStatus.EXPECTATION_FAILED,
-)

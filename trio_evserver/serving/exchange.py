@@ -10,6 +10,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
 
+import msgspec
+
 from trio_evserver.files.document_root import Opened
 from trio_evserver.files.failures import RETRY_AFTER, refusal_for
 from trio_evserver.files.file_cache import FileCache
@@ -29,8 +31,16 @@ from trio_evserver.semantics.target import ResourcePath, resolve
 UNCOUNTED = 16 * 1024
 """Content of so many bytes is not counted as read and not yet sent: a socket takes it at once."""
 
-Answer: TypeAlias = tuple[Response, Lease | None]
-"""The response, and the lease that its body is read from; whoever takes the answer releases it."""
+
+class FileAnswer(msgspec.Struct, frozen=True):
+    """A response whose body is read from the file of a lease, which whoever takes the answer releases."""
+
+    response: Response
+    body: Parts
+    lease: Lease
+
+
+Answer: TypeAlias = Response | FileAnswer
 
 logger = logging.getLogger("trio_evserver")
 
@@ -52,8 +62,8 @@ class Exchange:
     def __repr__(self) -> str:
         return f"<Exchange {self._cache!r}>"
 
-    def answer_nowait(self, request: Request) -> Response | None:
-        """The response to `request`, where all of it is in memory already; None: ask `answer`."""
+    def answer_nowait(self, request: Request) -> Answer | None:
+        """The answer to `request`, where that can be had without waiting; None: ask `answer`."""
         if request.method != b"GET" and request.method != b"HEAD":
             return self._without_resource(request)
         path = resolve(request.path)
@@ -67,27 +77,34 @@ class Exchange:
         response = answer(request, entry.representation, self._policy)
         if isinstance(response, Refusal):
             return self.refuse(response)
-        return None if isinstance(response.body, Parts) or self._is_too_much(response) else response
+        if isinstance(response.body, Parts) or self._is_too_much(response):
+            lease = entry.lease()
+            assert isinstance(lease, Lease)
+            return self._settle(request, response, lease)
+        return response
 
     async def answer(self, request: Request) -> Answer:
-        """The response to a GET or HEAD of a resource that `answer_nowait` did not have at hand.
+        """The answer to a GET or HEAD of a resource that `answer_nowait` did not have at hand.
 
         Cancellation: prompt, and nothing is held.
         """
         path = resolve(request.path)
         assert isinstance(path, ResourcePath)
         lease = await self._cache.find(path)
-        if isinstance(lease, Refusal):
-            if lease.status is HTTPStatus.MOVED_PERMANENTLY:
-                lease = _with_query(lease, request.query)
-            return self.refuse(lease), None
-        response = answer(request, lease.representation, self._policy)
+        if isinstance(lease, Lease):
+            return self._settle(request, answer(request, lease.representation, self._policy), lease)
+        if lease.status is HTTPStatus.MOVED_PERMANENTLY:
+            lease = _with_query(lease, request.query)
+        return self.refuse(lease)
+
+    def _settle(self, request: Request, response: Response | Refusal, lease: Lease) -> Answer:
+        """The answer, which takes over the lease if its body is read from the file."""
         if isinstance(response, Response) and self._is_too_much(response):
             response = answer(request, without_content(lease.representation), self._policy)
         if isinstance(response, Response) and isinstance(response.body, Parts) and request.method == b"GET":
-            return response, lease
+            return FileAnswer(response, response.body, lease)
         lease.release()
-        return self.refuse(response) if isinstance(response, Refusal) else response, None
+        return self.refuse(response) if isinstance(response, Refusal) else response
 
     def _is_too_much(self, response: Response) -> bool:
         """Whether a body in memory, if its client is slow, would exceed the bound on what is read and not

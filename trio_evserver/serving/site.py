@@ -245,7 +245,10 @@ def _close_in_thread(disk: Disk) -> Callable[[int], None]:
     """
 
     def close(descriptor: int) -> None:
-        trio.lowlevel.start_thread_soon(partial(disk.close, descriptor), lambda outcome: None)
+        try:
+            trio.lowlevel.start_thread_soon(partial(disk.close, descriptor), lambda outcome: None)
+        except RuntimeError:  # no thread is to be had: better a wait than a lost descriptor
+            disk.close(descriptor)
 
     return close
 

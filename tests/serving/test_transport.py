@@ -1,0 +1,234 @@
+"""The two transports: the same bytes, the same ends, whatever carries them."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+import trio
+from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
+
+from tests.conftest import BIG
+from tests.serving.conversations import hear_all
+from trio_evserver.serving.readiness import Hub, TrioReadiness, open_hub
+from trio_evserver.serving.transport import ConnectionLost, SocketTransport, StreamTransport, Transport
+
+KINDS = ["socket", "socket, watched by the hub", "memory stream", "socket stream"]
+
+
+@asynccontextmanager
+async def pair(kind: str) -> AsyncIterator[tuple[Transport, trio.abc.HalfCloseableStream]]:
+    """A transport, and the stream at its other end."""
+    if kind == "memory stream":
+        ours, theirs = memory_stream_pair()
+        yield StreamTransport(theirs), ours
+        return
+    server, client = socket.socketpair()
+    client.setblocking(False)
+    server.setblocking(False)
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
+    async with trio.open_nursery() as nursery, stream:
+        if kind == "socket stream":
+            yield StreamTransport(trio.SocketStream(trio.socket.from_stdlib_socket(server))), stream
+        elif kind == "socket":
+            yield SocketTransport(server, TrioReadiness(server)), stream
+        else:
+            hub = hub_or_skip()
+            nursery.start_soon(hub.run)
+            yield SocketTransport(server, hub.add(server)), stream
+            nursery.cancel_scope.cancel()
+            await wait_all_tasks_blocked()
+            hub.close()
+
+
+def hub_or_skip() -> Hub:
+    hub = open_hub()
+    if hub is None:
+        pytest.skip("no epoll here")
+    return hub
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_there_and_back(kind: str) -> None:
+    """What is sent is received, in order, both ways, until either side ends."""
+    async with pair(kind) as (transport, client):
+        for message in (b"one", b"two", b"x" * 100_000):
+            await client.send_all(message)
+            received = b""
+            while len(received) < len(message):
+                received += await transport.receive()
+            assert received == message
+            await transport.send(b"head ", b"body")
+            assert bytes(await client.receive_some()) == b"head body"
+        await client.send_eof()
+        assert await transport.receive() == b""
+        assert await transport.receive() == b""
+        await transport.send(b"still")
+        await transport.end()
+        assert await hear_all(client) == b"still"
+        await transport.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reader_that_is_slow(kind: str) -> None:
+    """Much more than any buffer holds arrives whole, and in pieces each of which is reported."""
+    progress = 0
+
+    def count() -> None:
+        nonlocal progress
+        progress += 1
+
+    async with pair(kind) as (transport, client), trio.open_nursery() as nursery:
+        transport.on_stall = count
+
+        async def send() -> None:
+            await transport.send(BIG[:1000], BIG[1000:])
+            await transport.send(b"", b"")
+            await transport.send(BIG)
+            await transport.close()
+
+        nursery.start_soon(send)
+        assert await hear_all(client) == BIG * 2
+    assert progress > 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_peer_that_is_gone(kind: str) -> None:
+    """Whatever the system calls it, it is ConnectionLost; a farewell is then lost without a word."""
+    async with pair(kind) as (transport, client):
+        await client.aclose()
+        with pytest.raises(ConnectionLost):
+            await send_for_ever(transport)  # what the system still takes into its buffers goes unnoticed
+        transport.send_nowait(b"farewell")
+        transport.abort()
+        await transport.close()
+
+
+async def send_for_ever(transport: Transport) -> None:
+    while True:
+        await transport.send(BIG)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_receive_that_is_cancelled(kind: str) -> None:
+    """Cancelling is prompt, and what arrives afterwards is there for the next."""
+    async with pair(kind) as (transport, client):
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(transport.receive)
+                await wait_all_tasks_blocked()
+                scope.cancel()
+        await client.send_all(b"later")
+        assert await transport.receive() == b"later"
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind != "memory stream"]
+)  # which takes everything
+async def test_a_send_that_is_cancelled(kind: str) -> None:
+    """A send that waits for a peer is cancelled promptly; `wait_writable` as well."""
+    async with pair(kind) as (transport, client):
+        for wait in (lambda: transport.send(BIG * 20), transport.wait_writable):
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(wait)
+                    await wait_all_tasks_blocked()
+                    scope.cancel()
+            assert scope.cancelled_caught
+        await transport.close()
+        await client.aclose()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_writable(kind: str) -> None:
+    """Where the peer takes bytes, `wait_writable` says so at once."""
+    async with pair(kind) as (transport, _):
+        await transport.wait_writable()
+        await transport.send(b"x")
+        await transport.wait_writable()
+        await transport.close()
+
+
+async def test_writable_again() -> None:
+    """A peer that begins to read wakes who waits for that, and then takes more."""
+    for kind in KINDS[:2]:
+        async with pair(kind) as (transport, client), trio.open_nursery() as nursery:
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as filling:
+                    filling.start_soon(transport.send, BIG * 20)
+                    await wait_all_tasks_blocked()
+                    scope.cancel()
+            nursery.start_soon(transport.wait_writable)
+            await wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            while nursery.child_tasks:
+                await client.receive_some()
+                await wait_all_tasks_blocked()
+            await transport.close()
+
+
+async def test_a_farewell() -> None:
+    """A socket takes a last word at once, if it has room; without room it is lost, and nothing waits."""
+    for kind in KINDS[:2]:
+        async with pair(kind) as (transport, client):
+            transport.send_nowait(b"farewell")
+            for _ in range(20):
+                transport.send_nowait(BIG)
+            await transport.close()
+            assert (await hear_all(client)).startswith(b"farewell")
+
+
+async def test_close_is_noticed_under_cancellation() -> None:
+    """`close` closes also for a task that is cancelled already."""
+    for kind in KINDS:
+        async with pair(kind) as (transport, client):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await transport.close()
+            assert await client.receive_some() == b""
+
+
+class Deliberate(trio.abc.Stream):
+    """A stream that says how it was closed."""
+
+    def __init__(self) -> None:
+        self.said_farewell: bool | None = None
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return b""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    async def wait_send_all_might_not_block(self) -> None: ...
+
+    async def aclose(self) -> None:
+        self.said_farewell = False
+        await trio.lowlevel.checkpoint()
+        self.said_farewell = True
+
+
+@pytest.mark.parametrize("aborted", [True, False])
+async def test_abort(aborted: bool) -> None:
+    """An aborted stream is closed by force, any other with what its protocol says at the end."""
+    stream = Deliberate()
+    transport = StreamTransport(stream)
+    if aborted:
+        transport.abort()
+    await transport.close()
+    assert stream.said_farewell is not aborted
+
+
+async def test_a_large_piece_is_progress_by_parts() -> None:
+    """A stream is handed steps of at most 64 KiB, so that a deadline for progress means something."""
+    ours, theirs = lockstep_stream_pair()
+    transport = StreamTransport(theirs)
+    reported: list[int] = []
+    heard = bytearray()
+    transport.on_stall = lambda: reported.append(len(heard))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.send, BIG)
+        while len(heard) < len(BIG):
+            heard += await ours.receive_some()
+    assert max(b - a for a, b in pairwise(reported)) <= 64 * 1024

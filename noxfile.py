@@ -11,11 +11,12 @@ import nox
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 PACKAGE = "trio_evserver"
+FUZZ_PYTHON = "3.12"  # atheris follows new interpreters late
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["tests", "property", "fuzz", "types", "lint", "compat"]
+nox.options.sessions = ["tests", "property", "fuzz-bounded", "types", "lint", "compat"]
 
 
 def install(session: nox.Session, *groups: str, project: bool = True) -> None:
@@ -38,11 +39,21 @@ def property(session: nox.Session) -> None:
     session.run("pytest", "tests/property", *session.posargs)
 
 
-@nox.session
-def fuzz(session: nox.Session) -> None:
-    """The fuzzers, for a bounded time; `nox -s fuzz -- --long` runs them for as long as they are let."""
+@nox.session(name="fuzz-bounded")
+def fuzz_bounded(session: nox.Session) -> None:
+    """The fuzzers for a few seconds, and every input they have ever found."""
     install(session, "test")
     session.run("pytest", "fuzz", *session.posargs)
+
+
+@nox.session(python=FUZZ_PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """The fuzzers for long: hypothesis with 20,000 examples a test, then atheris, a minute an entry point."""
+    install(session, "fuzz")
+    session.run("pytest", "fuzz", *session.posargs, env={"FUZZ_EXAMPLES": "20000"})
+    for entry in sorted(Path("fuzz", "entries").glob("*.py")):
+        if entry.stem != "harness":
+            session.run("python", "-m", f"fuzz.entries.{entry.stem}", "-max_total_time=60")
 
 
 @nox.session

@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from fuzz import test_chunked_body, test_differential, test_http1_stream
+from fuzz import (
+    test_chunked_body,
+    test_connection,
+    test_differential,
+    test_http1_stream,
+    test_preconditions,
+    test_ranges,
+    test_target,
+)
 
 CHECKS: dict[str, Callable[[bytes], None]] = {
     "chunked_body": test_chunked_body.check,
+    "connection": test_connection.check,
     "differential": test_differential.check,
     "http1_stream": test_http1_stream.check,
+    "preconditions": test_preconditions.check,
+    "ranges": test_ranges.check,
+    "target": test_target.check,
 }
 FINDINGS = Path(__file__).parent / "findings"
 

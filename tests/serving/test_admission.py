@@ -105,6 +105,22 @@ def test_a_queue_that_stays_full_is_as_long_as_a_tenth_of_a_second() -> None:
     assert queue.lengths[-1] == 1024
 
 
+def test_a_pause_is_no_overload() -> None:
+    """Nobody is refused for a queue that filled while the machine stood still; only for one that never empties."""
+    queue = Queue()
+    accepting = AcceptQueue(queue, lambda: queue.now)  # type: ignore[arg-type]  # all that is used of a socket
+    accepting.accepted(1, emptied=True)
+    queue.now += 60  # the machine slept
+    accepting.accepted(16, emptied=False)
+    assert not accepting.is_persistent
+    for _ in range(5):
+        queue.now += 0.1
+        accepting.accepted(16, emptied=False)
+    assert accepting.is_persistent
+    accepting.accepted(3, emptied=True)
+    assert not accepting.is_persistent
+
+
 def test_who_has_just_come_has_not_waited() -> None:
     """And of a socket that cannot tell how long, nothing is assumed."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):

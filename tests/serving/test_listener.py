@@ -156,6 +156,7 @@ async def test_who_has_waited_too_long(
 ) -> None:
     """A connection that comes too late out of the kernel's queue is told so, whole, closed and recorded."""
     monkeypatch.setattr(listener_module, "has_waited_too_long", lambda connected: True)
+    monkeypatch.setattr(listener_module.AcceptQueue, "is_persistent", property(lambda queue: True))
     log = Recorder()
     async with opened(root, access_log=log) as site, trio.open_nursery() as nursery:
         with listening() as listener:

@@ -4,6 +4,7 @@ The one writer of heads: whatever comes from a file's name or a request's target
 sent, and nothing that could end a line early gets through.
 """
 
+from functools import lru_cache
 from http import HTTPStatus
 
 from trio_evserver.http1.errors import LocalProtocolError
@@ -32,6 +33,8 @@ def render_fields(fields: FieldLines) -> bytes:
     return b"".join([_field_line(name, value) for name, value in fields])
 
 
+# Of one server's field lines few are new: names, types and policies repeat.
+@lru_cache(maxsize=512)
 def _field_line(name: bytes, value: bytes) -> bytes:
     if TOKEN.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
         raise LocalProtocolError(f"no field line: {name!r}: {value!r}")

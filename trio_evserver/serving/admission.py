@@ -37,6 +37,7 @@ _GROWTH_EVERY = 0.25
 _LONGEST_QUEUE = 1024
 _SHORTEST_QUEUE = 16
 _MEASURED = 0.2  # seconds of an accept queue that is never empty, before its rate says something
+_PERSISTENT = 0.4  # seconds of the same, before anyone is refused
 _CALM = 1.0  # seconds since then, before it may be long again
 
 # struct tcp_info of linux/tcp.h: tcpi_last_data_recv, in milliseconds, is the twelfth number after 8 octets.
@@ -104,6 +105,7 @@ class AcceptQueue:
         self._since = clock()
         self._accepted = 0
         self._full = self._since - _CALM
+        self._waiting_since: float | None = None
         self._set(_LONGEST_QUEUE)
 
     def __repr__(self) -> str:
@@ -115,14 +117,25 @@ class AcceptQueue:
         self._accepted += count
         elapsed = now - self._since
         if emptied:
+            self._waiting_since = None
             # Nobody waits: as many as come at once may, unless it was too full a moment ago.
             if now - self._full >= _CALM:
                 self._set(_LONGEST_QUEUE)
             self._since, self._accepted = now, 0
-        elif elapsed >= _MEASURED:
+            return
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if elapsed >= _MEASURED:
             self._full = now
             self._set(int(self._accepted / elapsed * _TARGET))
             self._since, self._accepted = now, 0
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether it has not been empty for a while. A pause of the machine fills a queue, too, and is no
+        reason to refuse anyone.
+        """
+        return self._waiting_since is not None and self._clock() - self._waiting_since >= _PERSISTENT
 
     def _set(self, length: int) -> None:
         """listen(2) once more: it takes effect for those who come, those who wait stay."""

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Sequence
+from typing import TypeAlias
 
 # What the kernel's accept queue starts with; it is then bounded by time (admission.py).
 _BACKLOG = 1024
@@ -14,6 +15,10 @@ _PORT_TRIES = 16
 
 # An address that a machine without its family, or without that loopback, cannot have.
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+Address: TypeAlias = tuple[object, ...]
+"""As sockets have it: (host, port) for IPv4, (host, port, flow, scope) for IPv6."""
 
 
 class BindError(OSError):
@@ -95,18 +100,17 @@ def _open_all(wanted: Sequence[tuple[str, int]]) -> list[socket.socket]:
     return sockets
 
 
-def _resolve(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
+def _resolve(host: str, port: int) -> list[tuple[int, Address]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise BindError(
             errno.EADDRNOTAVAIL, f"{host!r} is not an address that can be listened on: {error.strerror}"
         ) from error
-    addresses = [(int(family), (str(address[0]), int(address[1]))) for family, _, _, _, address in found]
-    return list(dict.fromkeys(addresses))
+    return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
 
 
-def _listen(family: int, address: tuple[str, int]) -> socket.socket:
+def _listen(family: int, address: Address) -> socket.socket:
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -127,7 +131,7 @@ def _listen(family: int, address: tuple[str, int]) -> socket.socket:
     return listener
 
 
-def _explained(error: OSError, address: tuple[str, int]) -> BindError:
+def _explained(error: OSError, address: Address) -> BindError:
     where = format_address(address)
     reason = {
         errno.EADDRINUSE: "something else is listening there: stop it, or choose another with --port",
@@ -136,7 +140,7 @@ def _explained(error: OSError, address: tuple[str, int]) -> BindError:
     return BindError(error.errno, f"cannot listen on {where}: {reason}")
 
 
-def format_address(address: tuple[str, int]) -> str:
+def format_address(address: Address) -> str:
     """HOST:PORT, with an IPv6 host in brackets."""
-    host, port = address[:2]
+    host, port = str(address[0]), address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -35,8 +35,8 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
     """
     episode, queue = Exhaustion(), AcceptQueue(listener)
     while True:
-        await wait_room(site)
         await trio.lowlevel.wait_readable(listener)
+        await wait_room(site)
         count, emptied, late = 0, False, False
         for _ in range(min(_BATCH, site.admission.limit - site.connections)):
             try:
@@ -52,7 +52,7 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
             episode.over()
             connected.setblocking(False)
             # The first has waited longest: if it is in time, so are those behind it.
-            late = (late or not count) and has_waited_too_long(connected)
+            late = queue.is_persistent and (late or not count) and has_waited_too_long(connected)
             count += 1
             if late:
                 turn_away(connected, site, peer)

@@ -48,7 +48,7 @@ class Server:
     def urls(self) -> tuple[str, ...]:
         """Where a browser finds the site, an address each."""
         return tuple(
-            f"http://{format_address((str(address[0]), int(str(address[1]))))}/" for address in self.addresses
+            f"http://{format_address(address)}/" for address in self.addresses
         )
 
     def statistics(self) -> Statistics:

@@ -22,7 +22,7 @@ _RECEIVE = 16 * 1024
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
 _JOIN = 16 * 1024
 # A deadline for progress means something only if progress is reported in small steps.
-_STEP = 64 * 1024
+_STEP = 16 * 1024
 _FAREWELL = 2.0  # seconds
 _COUNT = struct.Struct("i")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -1,13 +1,13 @@
-"""python -m benchmarks NAME [options]: one command per table. NAME is `ancestor` or `hot`."""
+"""python -m benchmarks NAME [options]: one command per table; NAME is one of those below (see README.md)."""
 
 import argparse
 import signal
 import sys
 from types import FrameType
 
-from benchmarks import ancestor, hot
+from benchmarks import ancestor, hot, overload, slow_disk
 
-TABLES = {"ancestor": ancestor, "hot": hot}
+TABLES = {"ancestor": ancestor, "hot": hot, "overload": overload, "slow-disk": slow_disk}
 
 
 def main() -> None:

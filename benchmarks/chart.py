@@ -32,21 +32,36 @@ text, .limit {{ fill: {ink}; }} .limit {{ stroke: {ink}; }}
 .said, .tick, .note {{ fill: {soft}; }} .ideal {{ stroke: {soft}; }}
 .ground {{ fill: {ground}; stroke: {edge}; }} .axis {{ stroke: {edge}; }} .grid {{ stroke: {grid}; }}
 .mark {{ stroke: {ground}; }}
-path.ours {{ stroke: {ours}; }} .mark.ours, .broad.ours, .bar.ours {{ fill: {ours}; }}
-path.nginx {{ stroke: {nginx}; }} .mark.nginx, .broad.nginx, .bar.nginx {{ fill: {nginx}; }}
-path.workers {{ stroke: {workers}; }} .mark.workers, .broad.workers, .bar.workers {{ fill: {workers}; }}
+"""
+_SERIES = """\
+path.{name} {{ stroke: {colour}; }} .mark.{name}, .broad.{name}, .bar.{name} {{ fill: {colour}; }}
 """
 
-_LIGHT = _COLOURS.format(
-    ground="#ffffff", edge="#c9d1db", grid="#e8ecf1", ink="#1b2430", soft="#566171",
-    ours="#1d63d8", nginx="#2f9e6e", workers="#d9630a",
-)  # fmt: skip
-_DARK = _COLOURS.format(
-    ground="#11161d", edge="#354152", grid="#212a35", ink="#e8edf3", soft="#9aa7b7",
-    ours="#6aa5ff", nginx="#4cc794", workers="#ff9a4d",
-)  # fmt: skip
+_LIGHT = _COLOURS.format(ground="#ffffff", edge="#c9d1db", grid="#e8ecf1", ink="#1b2430", soft="#566171")
+_DARK = _COLOURS.format(ground="#11161d", edge="#354152", grid="#212a35", ink="#e8edf3", soft="#9aa7b7")
+_HUES = {  # each series on light and on dark ground
+    "ours": ("#1d63d8", "#6aa5ff"),
+    "nginx": ("#2f9e6e", "#4cc794"),
+    "workers": ("#d9630a", "#ff9a4d"),
+    "granian": ("#7a8794", "#97a5b4"),
+    "uvicorn": ("#9147c7", "#c08bee"),
+    "aiohttp": ("#b08900", "#e0bd4a"),
+    "literal": ("#d9630a", "#ff9a4d"),
+    # states of one server, calm to bad
+    "idle": ("#2f9e6e", "#4cc794"),
+    "busy": ("#1d63d8", "#6aa5ff"),
+    "hung": ("#d9630a", "#ff9a4d"),
+}
 
-STYLE = f"{_SHAPES}{_LIGHT}@media (prefers-color-scheme: dark) {{\n{_DARK}}}\n"
+STYLE = (
+    _SHAPES
+    + _LIGHT
+    + "".join(_SERIES.format(name=name, colour=light) for name, (light, _) in _HUES.items())
+    + "@media (prefers-color-scheme: dark) {\n"
+    + _DARK
+    + "".join(_SERIES.format(name=name, colour=dark) for name, (_, dark) in _HUES.items())
+    + "}\n"
+)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ class Running:
         """User and system time of the tree since its start, in seconds (to the clock tick)."""
         return sum(_cpu_ticks(fields, self.session) for fields in _members(self.session)) * TICK
 
+    def pids(self) -> list[int]:
+        """The processes of the tree."""
+        return [int(fields[0]) for fields in _members(self.session)]
+
     def alive(self) -> bool:
         """Whether any process of the tree is left that is not a zombie."""
         return any(fields[1] != "Z" for fields in _members(self.session))

@@ -30,7 +30,7 @@ http {{
     uwsgi_temp_path {scratch}/uwsgi;
     scgi_temp_path {scratch}/scgi;
     server {{
-        listen 127.0.0.1:{port} reuseport backlog=4096;
+        listen 127.0.0.1:{port} reuseport{backlog};
         root {root};
     }}
 }}
@@ -69,7 +69,7 @@ http://127.0.0.1:{port} {{
 """
 
 
-def _nginx(launch: Launch, *, threads: bool) -> list[str]:
+def nginx_command(launch: Launch, *, threads: bool = False, backlog: str = " backlog=4096") -> list[str]:
     """A buffered access log, as its documentation advises; `threads` reads cold files in a pool of 32."""
     log = f"{launch.access_log} combined buffer=64k flush=1s" if launch.access_log else "off"
     settings = NGINX_CONF.format(
@@ -80,6 +80,7 @@ def _nginx(launch: Launch, *, threads: bool) -> list[str]:
         access_log=log,
         thread_pool="thread_pool default threads=32 max_queue=65536;" if threads else "",
         aio="aio threads;" if threads else "",
+        backlog=backlog,
     )
     written = launch.scratch / "nginx.conf"
     written.write_text(settings)
@@ -111,8 +112,8 @@ def _one_processor(launch: Launch) -> dict[str, str]:
 NGINX = Debian("nginx", "nginx-light", ("-v",))
 
 PEERS = (
-    Peer("nginx", "C", NGINX, lambda launch: _nginx(launch, threads=False), can_log=True),
-    Peer("nginx-threads", "C", NGINX, lambda launch: _nginx(launch, threads=True), can_log=True),
+    Peer("nginx", "C", NGINX, nginx_command, can_log=True),
+    Peer("nginx-threads", "C", NGINX, lambda launch: nginx_command(launch, threads=True), can_log=True),
     Peer("lighttpd", "C", Debian("lighttpd", "lighttpd", ("-v",)), _lighttpd, can_log=True),
     Peer("caddy", "Go", Debian("caddy", "caddy", ("version",)), _caddy, environment=_one_processor),
 )

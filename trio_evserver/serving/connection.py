@@ -118,6 +118,8 @@ class Connection:
         finally:
             if self._deadline.expired:
                 self._give_up()
+            # No cycle is left behind for the collector, which hardly ever comes by.
+            del self._transport.on_stall, self._deadline.reprieve
 
     async def _converse(self) -> End:
         try:

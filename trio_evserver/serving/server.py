@@ -47,9 +47,7 @@ class Server:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where a browser finds the site, an address each."""
-        return tuple(
-            f"http://{format_address(address)}/" for address in self.addresses
-        )
+        return tuple(f"http://{format_address(address)}/" for address in self.addresses)
 
     def statistics(self) -> Statistics:
         """Where the server stands."""

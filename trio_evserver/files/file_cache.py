@@ -30,6 +30,8 @@ from trio_evserver.semantics.target import ResourcePath
 
 # What an entry costs beside its content: the objects that describe it, measured with tracemalloc.
 _ENTRY_COST = 4096
+# Included in it is a name of so many bytes; a client can ask for longer ones.
+_USUAL_NAME = 256
 
 # Answers that say how the tree is; others say how the machine is at this moment, and are not kept.
 _KEPT = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)
@@ -198,6 +200,7 @@ class FileCache:
         if not self._capacity:
             return
         self._forget(key)
+        entry.cost += max(0, len(key) - _USUAL_NAME)
         self._entries[key] = entry
         self._size += entry.cost
         while self._size > self._capacity or len(self._entries) > self._options.cache_files:

@@ -30,12 +30,13 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Request, Framing]:
     method, target, path, query, minor, field_lines = match.groups()
     if len(head) > limits.head or len(head) - len(field_lines) - _CRLFS > limits.line:
         raise limit_refusal(head, limits)
+    # Before they are taken apart: 10,000 empty ones, which fit into a head, would cost 40 times its size.
+    if field_lines.count(b"\n") > limits.fields:
+        raise RemoteProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many field lines")
     lines = FIELD_PARTS.findall(field_lines)
     fields = {name.lower(): value.rstrip(b" \t") for name, value in lines}
     if len(fields) != len(lines):
         fields = _combined(lines)
-    if len(lines) > limits.fields:
-        raise RemoteProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many field lines")
 
     # RFC 9110 §2.5: a recipient of a higher minor version "SHOULD process the message as if it was the
     # highest minor version within that major version to which the recipient is conformant".

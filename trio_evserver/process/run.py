@@ -52,7 +52,7 @@ def settle_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(5_000, 20, 100)
 
 
 async def _cancel_at_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:

@@ -24,9 +24,11 @@ from time import perf_counter
 
 import trio
 
-# A turn or a queue of this many seconds is right: far below anyone's patience, and long enough for a
-# process that is held to a CPU quota, which stands still for most of each period.
+# A queue of this many seconds is right: far below anyone's patience, and long enough for a process that is
+# held to a CPU quota, which stands still for most of each period.
 _TARGET = 0.1
+# A turn may be shorter: a request may have to wait for two of them, and for the standstill between.
+_TURN = 0.06
 # A connection that has waited so long in the accept queue is refused.
 _STALE = 0.16
 # No overload, however bad, goes below this: few connections cannot be what makes a turn long.
@@ -75,7 +77,7 @@ class ConnectionLimit(trio.abc.Instrument):
         """It ends."""
         now = self._clock()
         turn = now - self._began
-        if turn > _TARGET:
+        if turn > _TURN:
             self._too_long(turn)
         elif self._long or self.limit < self.most:
             self._long = 0
@@ -86,7 +88,7 @@ class ConnectionLimit(trio.abc.Instrument):
         self._long += 1
         if self._long >= _LONG_TURNS:
             self._long = 0
-            fitting = int(min(self._connections(), self.limit) * _TARGET / turn)
+            fitting = int(min(self._connections(), self.limit) * _TURN / turn)
             self.limit = min(self.most, max(_FEWEST, fitting))
 
     def _grow(self, now: float) -> None:

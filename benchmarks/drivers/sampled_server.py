@@ -13,6 +13,7 @@ import sys
 import trio
 
 from trio_evserver import FileOptions, Options, Server, serve
+from trio_evserver.process.run import settle_interpreter
 
 INTERVAL = 0.002  # seconds between two samples; `peak` is exact, kept by the limiter itself
 
@@ -24,6 +25,7 @@ async def main(root: str, output: str, port: int, chunk_size: int, threads: int)
     seen = {"in_flight": 0, "waiting": 0, "samples": 0}
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve, root, options)
+        settle_interpreter()  # as the command does
         nursery.start_soon(_sample, server, seen)
         with trio.open_signal_receiver(signal.SIGTERM) as signals:
             async for _ in signals:

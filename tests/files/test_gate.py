@@ -52,7 +52,7 @@ async def test_a_full_queue_refuses() -> None:
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(DiskBusyError, match="full"):
             await admit(gate, SLOW, refusable=True)
-        assert gate.statistics() == GateStatistics(1, 1, 0)
+        assert gate.statistics() == GateStatistics(waiting=1, peak=1, refused_full=1, refused_late=0)
         held.release_on_behalf_of(held)
     assert gate.limiter.borrowed_tokens == 1
 
@@ -65,7 +65,7 @@ async def test_a_long_wait_is_refused(autojump_clock: trio.testing.MockClock) ->
     with pytest.raises(DiskBusyError, match="waited 3 s"):
         await admit(gate, SLOW, refusable=True)
     assert trio.current_time() - began == pytest.approx(3)
-    assert gate.statistics() == GateStatistics(0, 0, 1)
+    assert gate.statistics() == GateStatistics(waiting=0, peak=1, refused_full=0, refused_late=1)
     held.release_on_behalf_of(held)
     again = await admit(gate, SLOW, refusable=True)
     assert again.admitted

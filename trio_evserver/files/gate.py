@@ -17,9 +17,12 @@ import trio
 
 
 class GateStatistics(msgspec.Struct, frozen=True):
-    """Calls that wait; those refused because their queue was full, or because they had waited too long."""
+    """Calls that wait; the most that were in flight at a time so far; those refused because their queue was
+    full, or because they had waited too long.
+    """
 
     waiting: int
+    peak: int
     refused_full: int
     refused_late: int
 
@@ -44,6 +47,7 @@ class Gate:
         # A quarter is left for the other disks, where there is a quarter to leave.
         self._share = threads - threads // 4
         self._shares: dict[bytes, trio.Semaphore] = {}
+        self.peak = 0
         self.refused_full = self.refused_late = 0
 
     def __repr__(self) -> str:
@@ -53,7 +57,7 @@ class Gate:
         """What the gate sees."""
         waiting = sum(share.statistics().tasks_waiting for share in self._shares.values())
         return GateStatistics(
-            waiting + self.limiter.statistics().tasks_waiting, self.refused_full, self.refused_late
+            waiting + self.limiter.statistics().tasks_waiting, self.peak, self.refused_full, self.refused_late
         )
 
     def ticket(self, mount: bytes, *, refusable: bool) -> "Ticket":
@@ -103,6 +107,7 @@ class Ticket:
             self._share.release()
             raise
         self.admitted = True
+        self._gate.peak = max(self._gate.peak, self._gate.limiter.borrowed_tokens)
 
     def release_on_behalf_of(self, borrower: object) -> None:
         """The thread has ended its call."""

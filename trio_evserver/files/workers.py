@@ -43,8 +43,6 @@ class Workers:
         self._gate = gate
         self._run_sync: RunSync = trio.to_thread.run_sync if run_sync is None else run_sync  # type: ignore[assignment]  # its limiter may be "anything providing compatible acquire_on_behalf_of and release_on_behalf_of methods"
         self._total = 0
-        self._lock = threading.Lock()
-        self._running = self._peak = 0
 
     def __repr__(self) -> str:
         return f"<Workers {self._gate!r}>"
@@ -54,7 +52,7 @@ class Workers:
         limiter, gate = self._gate.limiter, self._gate.statistics()
         return WorkerStatistics(
             in_flight=limiter.borrowed_tokens,
-            peak=self._peak,
+            peak=gate.peak,
             waiting=gate.waiting,
             total=self._total,
             limit=int(limiter.total_tokens),
@@ -83,19 +81,9 @@ class Workers:
         ticket = self._gate.ticket(mount, refusable=refusable)
         handover = _Handover(job, unwanted)
 
-        def count_and_run() -> None:
-            with self._lock:
-                self._running += 1
-                self._peak = max(self._peak, self._running)
-            try:
-                handover.run()
-            finally:
-                with self._lock:
-                    self._running -= 1
-
         self._total += 1
         try:
-            await self._run_sync(count_and_run, abandon_on_cancel=True, limiter=ticket)
+            await self._run_sync(handover.run, abandon_on_cancel=True, limiter=ticket)
         except BaseException:
             # Without a token no thread was asked for. With one, a failure of the thread to start is the
             # only thing raised by run_sync itself, and then it gave the token back at once: a job that runs

@@ -106,7 +106,7 @@ def test_a_queue_that_stays_full_is_as_long_as_a_tenth_of_a_second() -> None:
 
 
 def test_a_pause_is_no_overload() -> None:
-    """Nobody is refused for a queue that filled while the machine stood still, only for one that stays full."""
+    """Nobody is refused for a queue that filled while the machine stood still."""
     queue = Queue()
     accepting = AcceptQueue(queue, lambda: queue.now)  # type: ignore[arg-type]  # all that is used of a socket
     accepting.accepted(1, emptied=True)

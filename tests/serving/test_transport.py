@@ -75,9 +75,9 @@ async def test_a_reader_that_is_slow(kind: str) -> None:
     """Much more than any buffer holds arrives whole, and in pieces each of which is reported."""
     progress = 0
 
-    def count() -> None:
+    def count(stalled: bool) -> None:
         nonlocal progress
-        progress += 1
+        progress += stalled
 
     async with pair(kind) as (transport, client), trio.open_nursery() as nursery:
         transport.on_stall = count
@@ -226,7 +226,7 @@ async def test_a_large_piece_is_progress_by_parts() -> None:
     transport = StreamTransport(theirs)
     reported: list[int] = []
     heard = bytearray()
-    transport.on_stall = lambda: reported.append(len(heard))
+    transport.on_stall = lambda stalled: reported.append(len(heard))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(transport.send, BIG)
         while len(heard) < len(BIG):

@@ -179,8 +179,9 @@ class Connection:
                 return End.LINGER
             await self._discard_body()
         answer = exchange.answer_nowait(request)
-        if answer is None:
+        if not isinstance(answer, Response):
             self._deadline.stop()
+        if answer is None:
             answer = await exchange.answer(request)
         if isinstance(answer, FileAnswer):
             with answer.lease:
@@ -254,9 +255,11 @@ class Connection:
         while received < _LINGER_BYTES and (data := await self._transport.receive()):
             received += len(data)
 
-    def _stalled(self) -> None:
-        """The peer takes no more of a reply for now."""
-        if self._deadline.phase is not Phase.WRITE:
+    def _stalled(self, stalled: bool) -> None:
+        """The peer takes no more of a reply for now; or has taken what was to be sent, and waits for us."""
+        if not stalled:
+            self._deadline.stop()
+        elif self._deadline.phase is not Phase.WRITE:
             self._delivered = self._transport.taken - self._transport.undelivered()
             self._deadline.start(Phase.WRITE, self._site.options.timeouts.write)
 

@@ -19,6 +19,8 @@ from trio_evserver.files.disk import Buffer
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
 
 _RECEIVE = 16 * 1024
+# A peer that sends faster than it is read never makes a receive wait; after so many the others have a turn.
+_BURST = 4
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
 _JOIN = 16 * 1024
 # A deadline for progress means something only if progress is reported in small steps.
@@ -35,8 +37,10 @@ class ConnectionLost(Exception):  # noqa: N818 - an event, as the RFC's own word
 class Transport(Protocol):
     """A byte stream to a peer."""
 
-    on_stall: Callable[[], None]
-    """Called before each wait for the peer to take more of what is being sent."""
+    on_stall: Callable[[bool], None]
+    """Called with True before each wait for the peer to take more of what is being sent, with False when it
+    has.
+    """
 
     taken: int
     """Bytes that were handed to the operating system, or to the stream, so far."""
@@ -77,12 +81,13 @@ class Transport(Protocol):
 class SocketTransport:
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_readiness", "_socket", "on_stall", "taken")
+    __slots__ = ("_burst", "_readiness", "_socket", "on_stall", "taken")
 
     def __init__(self, connected: socket.socket, readiness: Readiness) -> None:
         self._socket = connected
         self._readiness = readiness
-        self.on_stall: Callable[[], None] = _ignore
+        self._burst = 0
+        self.on_stall: Callable[[bool], None] = _ignore
         self.taken = 0
 
     def __repr__(self) -> str:
@@ -92,7 +97,12 @@ class SocketTransport:
         readiness = self._readiness
         while True:
             if not readiness.events & READABLE:
+                self._burst = 0
                 await readiness.wait(READABLE)
+            elif self._burst >= _BURST:
+                self._burst = 0
+                await trio.lowlevel.checkpoint()
+            self._burst += 1
             try:
                 data = self._socket.recv(_RECEIVE)
             except BlockingIOError:
@@ -136,6 +146,7 @@ class SocketTransport:
                     raise ConnectionLost from error
                 self.taken += count
                 view = view[count:]
+        self.on_stall(False)
 
     def send_nowait(self, data: bytes) -> None:
         try:
@@ -149,6 +160,7 @@ class SocketTransport:
         writable.register(self._socket, select.POLLOUT)
         if not writable.poll(0):
             await self._wait_room()
+            self.on_stall(False)
 
     def undelivered(self) -> int:
         try:
@@ -158,7 +170,7 @@ class SocketTransport:
         return int(count)
 
     async def _wait_room(self) -> None:
-        self.on_stall()
+        self.on_stall(True)
         self._readiness.events &= ~WRITABLE
         await self._readiness.wait(WRITABLE)
 
@@ -186,7 +198,7 @@ class StreamTransport:
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
-        self.on_stall: Callable[[], None] = _ignore
+        self.on_stall: Callable[[bool], None] = _ignore
         self.taken = 0
         self._aborted = False
 
@@ -203,9 +215,10 @@ class StreamTransport:
         data = memoryview(b"".join((head, body)))
         try:
             for offset in range(0, len(data), _STEP):
-                self.on_stall()
+                self.on_stall(True)
                 await self._stream.send_all(data[offset : offset + _STEP])
                 self.taken += min(_STEP, len(data) - offset)
+                self.on_stall(False)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 
@@ -217,9 +230,10 @@ class StreamTransport:
         return 0
 
     async def wait_writable(self) -> None:
-        self.on_stall()
+        self.on_stall(True)
         try:
             await self._stream.wait_send_all_might_not_block()
+            self.on_stall(False)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 
@@ -245,5 +259,5 @@ class StreamTransport:
         self._aborted = True
 
 
-def _ignore() -> None:
+def _ignore(stalled: bool) -> None:
     """No one is interested."""

@@ -1,0 +1,62 @@
+"""The work of one turn of the event loop: however fast a client sends, the others have their turns."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.amplification.counting import counted_site, make
+from tests.serving.conversations import request
+from trio_evserver.serving.connection import converse
+from trio_evserver.serving.readiness import TrioReadiness
+from trio_evserver.serving.transport import SocketTransport
+
+BUFFER = 256 * 1024
+_MOST = 8  # receives of 16 KiB: two bursts of four can meet, as Trio shuffles who runs first in a turn
+
+CHUNKS = request("/small", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n" * 30_000 + b"0\r\n\r\n")
+LENGTH = request("/small", "Content-Length: 180000", body=b"x" * 180_000)
+HEADS = request("/small", *(f"X-{n}: {'a' * 4000}" for n in range(4))) * 11
+
+
+class Watched(SocketTransport):
+    """Remembers how often it received in the same turn at most."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(connected, TrioReadiness(connected))
+        self.turn = self.most = 0
+
+    async def receive(self) -> bytes:
+        data = await super().receive()
+        self.turn += bool(data)
+        self.most = max(self.most, self.turn)
+        return data
+
+
+@pytest.mark.parametrize("said", [CHUNKS, LENGTH, HEADS], ids=["chunks of one octet", "a body", "long heads"])
+async def test_receives_in_a_turn(tmp_path: Path, said: bytes) -> None:
+    """180 KiB that are there at once are not read in one turn: chunks of one octet would take 30 ms of it,
+    and a client that keeps sending could have all turns.
+    """
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        end.setblocking(False)
+    assert ours.send(said) == len(said)
+    ours.shutdown(socket.SHUT_WR)
+    async with counted_site(make(tmp_path / "site")) as (site, _), trio.open_nursery() as nursery:
+        transport = Watched(theirs)
+
+        async def turns() -> None:
+            while True:
+                transport.turn = 0
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(turns)
+        site.connection_began()
+        await converse(transport, site)
+        nursery.cancel_scope.cancel()
+        assert site.statistics().responses == {200: said.count(b"GET ")}
+    ours.close()
+    assert transport.most <= _MOST

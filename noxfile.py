@@ -4,6 +4,7 @@ An interpreter that is not found is skipped, and nox says so; with CI set it is 
 handed on to the tool: `nox -s tests-3.12 -- -k ranges`.
 """
 
+import os
 from pathlib import Path
 
 import nox
@@ -54,6 +55,22 @@ def fuzz(session: nox.Session) -> None:
     for entry in sorted(Path("fuzz", "entries").glob("*.py")):
         if entry.stem != "harness":
             session.run("python", "-m", f"fuzz.entries.{entry.stem}", "-max_total_time=60")
+
+
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Everything at once for 5 minutes, or for SOAK_TIME; `nox -s soak -- 2h` says it, too."""
+    install(session, "test")
+    time = session.posargs[0] if session.posargs else os.environ.get("SOAK_TIME", "5m")
+    session.run("pytest", "tests/soak", "-s", env={"SOAK_TIME": time})
+
+
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """What fails, stalls or asks for too much: system calls, cancellations, slow clients, amplification."""
+    install(session, "test")
+    rooms = ("faults", "slow_clients", "amplification", "serving/test_cancellation.py")
+    session.run("pytest", *(f"tests/{room}" for room in rooms), *session.posargs)
 
 
 @nox.session

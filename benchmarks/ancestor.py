@@ -29,7 +29,7 @@ from benchmarks.venvs import MissingError, cache_folder
 DRIVER = Path(__file__).parent / "drivers" / "sampled_server.py"
 PUBLISHED = PROJECT / "docs" / "pictures" / "ancestor.svg"
 HTTPERF_REACH = 8000  # connections a second: above it httperf's select hangs itself, against any server
-SMALL_RATES, MEDIUM_RATES = "1000,2000,4000,8000,16000", "1000,2000"
+SMALL_RATES, MEDIUM_RATES = "1000,2000,4000,8000", "1000,2000"
 WORKERS_RATES = "500,1000,2000,4000,8000"
 
 
@@ -73,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=10_000, help="in each run (default 10000)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each case, interleaved (default 3)")
     parser.add_argument(
-        "--chunk-size", type=int, default=256, help="bytes a read, ancestor's case (default 256)"
+        "--chunk-size", type=int, default=512, help="bytes a read, ancestor's case (default 512)"
     )
     parser.add_argument("--file-threads", type=int, default=16, help="reads in flight at most (default 16)")
     parser.add_argument("--python", help="the interpreter under test; the project is installed for it")

@@ -83,7 +83,9 @@ async def test_what_is_beyond_the_limits(tmp_path: Path, shape: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_what_is_just_within_the_limits(tmp_path: Path, shape: str) -> None:
-    """As much as the limits let through costs a few calls to the disk, and memory of a few times its size."""
+    """As much as the limits let through costs a few calls to the disk, and memory of a few times its size,
+    beside what the matching takes.
+    """
     data = SHAPES[shape](7 * KIB if "/" in shape or "path" in shape or "query" in shape else 30 * KIB)
     async with counted_site(make(tmp_path / "site")) as (site, disk):
         await talk(site, request("/"))
@@ -93,4 +95,4 @@ async def test_what_is_just_within_the_limits(tmp_path: Path, shape: str) -> Non
         assert answer.status in (404, 417, 431)
         assert disk.opened <= 2
         assert disk.bytes == 0
-    assert peak.bytes <= 12 * len(data) + 128 * KIB
+    assert peak.bytes <= 12 * len(data) + 512 * KIB

@@ -91,6 +91,8 @@ CONTENT_LENGTH = re.compile(rb"[0-9]{1,19}")
 
 # RFC 9112 §7.1, §7.1.1. The BWS around ";" and "=" that a recipient is asked to tolerate is refused: no
 # client sends it, parsers disagree about it, and that disagreement is how requests are smuggled.
-_CHUNK_EXT = rb"(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED_STRING + rb"))?+)*+"
+# The inner "?" is not possessive, and need not be: in Python 3.11.2 (Debian 12's) "?+" within "*+" keeps what
+# an attempt that failed has matched, and "a=" was an extension.
+_CHUNK_EXT = rb"(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED_STRING + rb"))?)*+"
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})" + _CHUNK_EXT)
 """chunk-size [ chunk-ext ], without its CRLF; 16 digits hold every size below 2**64."""

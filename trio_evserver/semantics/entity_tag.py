@@ -9,11 +9,12 @@ import msgspec
 # etagc = %x21 / %x23-7E / obs-text: no blank, no quote, no control character. A comma may stand inside a tag.
 _TAG: Final = re.compile(rb'(W/)?"([!#-~\x80-\xff]*+)"')
 
-# 1#entity-tag as a recipient must read it (§5.6.1.2): empty elements count for nothing. Possessive
-# throughout, so that a hostile list costs one pass.
+# 1#entity-tag as a recipient must read it (§5.6.1.2): empty elements count for nothing. Possessive,
+# so that a hostile list costs one pass, but for one "?": in Python 3.11.2 (Debian 12) "?+" within "*+" keeps
+# what an attempt that failed has matched.
 _ONE: Final = rb'(?:W/)?+"[!#-~\x80-\xff]*+"'
 _LIST: Final = re.compile(
-    rb"(?:[ \t]*+,)*+[ \t]*+" + _ONE + rb"(?:[ \t]*+,(?:[ \t]*+" + _ONE + rb")?+)*+[ \t]*+"
+    rb"(?:[ \t]*+,)*+[ \t]*+" + _ONE + rb"(?:[ \t]*+,(?:[ \t]*+" + _ONE + rb")?)*+[ \t]*+"
 )
 
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from benchmarks import documents, gate, report
 from benchmarks.ancestor_picture import Figure, draw_ancestor
-from benchmarks.instruments import h2load, httperf, programs
+from benchmarks.instruments import h2load, httperf, long_load, programs
 from benchmarks.instruments.httperf import Burst
 from benchmarks.machine import describe, pin_client, server_cpu
 from benchmarks.peers.catalogue import ALL, PROJECT, Ready, make_ready, started
@@ -140,7 +140,7 @@ def _run(case: Case, ready: Ready, root: Path, options: argparse.Namespace) -> N
     """One burst: by the first instrument that could put it on the server as asked."""
     notes: list[str] = []
     burst = Burst("none", case.rate, options.connections, failure="no instrument for this rate")
-    for instrument in _instruments(case.rate):
+    for instrument in _instruments(case):
         burst = _burst(case, instrument, ready, root, options)
         if not burst.failure and not burst.instrument_errors:
             break
@@ -152,10 +152,17 @@ def _run(case: Case, ready: Ready, root: Path, options: argparse.Namespace) -> N
     )
 
 
-def _instruments(rate: int) -> list[Instrument]:
-    """In the order in which they are tried."""
-    reach: list[tuple[str, Instrument]] = [("h2load", h2load.run)]
-    if rate <= HTTPERF_REACH:
+def _instruments(case: Case) -> list[Instrument]:
+    """In the order in which they are tried.
+
+    Beyond what a server can do 10,000 connections are a second of load, and then seconds of waiting for the
+    kernel's repeated SYNs: the ancestor's case is asked there by our own generator, for longer.
+    """
+    second: tuple[str, Instrument] = ("h2load", h2load.run)
+    if case.contender == "workers":
+        second = ("python3", long_load.run)
+    reach: list[tuple[str, Instrument]] = [second]
+    if case.rate <= HTTPERF_REACH:
         reach.insert(0, ("httperf", httperf.run))
     return [instrument for name, instrument in reach if not programs.missing(name)]
 
@@ -247,7 +254,7 @@ def _line(case: Case) -> list[str]:
 def _small_print(machine: dict[str, str], ready: dict[str, Ready], cases: Sequence[Case]) -> str:
     instruments = sorted({burst.instrument for case in cases for burst in case.bursts})
     nginx = [f"nginx {ready['nginx'].version}"] if "nginx" in ready else []
-    used = "httperf to 8,000/s, h2load above" if "h2load" in instruments else "by httperf"
+    used = "by " + ", ".join(name.replace("open_load", "our own generator") for name in instruments)
     return f"{machine['cpu'].partition(',')[0]}, Linux {machine['kernel'].partition('-')[0]}, " + ", ".join(
         ["server and client on a core each", machine["python"].replace(", PGO", " (PGO)"), *nginx, used]
     )

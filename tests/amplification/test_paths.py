@@ -81,7 +81,7 @@ async def test_a_deep_directory(tmp_path: Path, way: str) -> None:
 
 
 def remove_levels(top: Path) -> None:
-    """Remove a deep directory one level at a time: what removes trees recurses, in old interpreters too far."""
+    """Remove a deep directory level by level: what removes trees recurses, in old interpreters too far."""
     below = top.with_name("below")
     while (top / "d").exists():
         (top / "d").rename(below)

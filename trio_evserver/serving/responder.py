@@ -55,6 +55,10 @@ class Heads:
             head = made[status] = status_line(status) + fields + connection
         return head
 
+    def head(self, response: Response, connection: bytes) -> bytes:
+        """The whole head of a response, ready-made fields as they are."""
+        return self.begin(response.status, connection) + (response.head or render_head(response.fields))
+
 
 class BodyCutError(Exception):
     """The rest of a body cannot be had, when a part of it is on its way: all that is left is to break the
@@ -135,9 +139,7 @@ class Responder:
             raise BodyCutError(f"after {self.sent} bytes: {error}") from error
 
     def _head(self, response: Response, connection: bytes) -> bytes:
-        return self._heads.begin(response.status, connection) + (
-            response.head or render_head(response.fields)
-        )
+        return self._heads.head(response, connection)
 
 
 def render_head(fields: FieldLines) -> bytes:
@@ -147,5 +149,5 @@ def render_head(fields: FieldLines) -> bytes:
 
 def render_response(response: Response, heads: Heads, connection: bytes) -> tuple[bytes, bytes]:
     """The head and the content of a response that is held in memory."""
-    head = heads.begin(response.status, connection) + (response.head or render_head(response.fields))
+    head = heads.head(response, connection)
     return head, response.body.data if isinstance(response.body, Content) else b""

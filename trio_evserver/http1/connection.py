@@ -59,8 +59,11 @@ class Connection:
         self._open = True  # the peer may send more, and we read it
         self._empty_line = False  # one has been skipped before the request line that is due
         self._request: Request | None = None
-        self._persistent = True
         self._body: LengthBody | ChunkedBody | None = None
+        self.has_body = False
+        """Has the current request a body that is not yet discarded?"""
+        self.keep_alive = True
+        """May another request follow the current one (RFC 9112 §9.3)? Never after a protocol error."""
 
     def __repr__(self) -> str:
         return f"<http1.Connection {self._state.name}, {len(self._buffer)} octets unread>"
@@ -72,7 +75,11 @@ class Connection:
         input.
         """
         if data and self._open:
-            self._buffer.append(data)
+            buffer = self._buffer
+            if buffer.data:
+                buffer.append(data)
+            else:
+                buffer.data = data
         else:
             self._receive_late(data)
 
@@ -112,14 +119,15 @@ class Connection:
         # The common case of `_persists`, spelled out: no Connection field.
         connection = request.fields.get(b"connection")
         if connection is None:
-            self._persistent = request.version == b"HTTP/1.1"
+            self.keep_alive = request.version == b"HTTP/1.1"
         else:
-            self._persistent = _persists(request.version, connection)
+            self.keep_alive = _persists(request.version, connection)
         if framing is NO_BODY:
-            if not self._persistent:
+            if not self.keep_alive:
                 self._end()
         else:
             self._body = _body(framing, self._limits)
+            self.has_body = True
             self._state = _State.BODY
         return request
 
@@ -168,8 +176,9 @@ class Connection:
             raise
         if ended:
             self._body = None
+            self.has_body = False
             self._state = _State.HEAD
-            if not self._persistent:
+            if not self.keep_alive:
                 self._end()
         return ended
 
@@ -179,21 +188,12 @@ class Connection:
 
     def _fail(self) -> None:
         self._state = _State.FAILED
+        self.keep_alive = False
         self._stop_reading()
 
     def _stop_reading(self) -> None:
         self._open = False
         self._buffer = Buffer()
-
-    @property
-    def has_body(self) -> bool:
-        """Has the current request a body that is not yet discarded?"""
-        return self._body is not None
-
-    @property
-    def keep_alive(self) -> bool:
-        """May another request follow the current one (RFC 9112 §9.3)? Never after a protocol error."""
-        return self._persistent and self._state is not _State.FAILED
 
     @property
     def expects_continue(self) -> bool:

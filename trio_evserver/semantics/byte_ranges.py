@@ -17,6 +17,8 @@ import msgspec
 # numbers, which could only be an attack on int(), make the field malformed.
 _SPEC: Final = re.compile(rb"([0-9]{1,20}+)-([0-9]{1,20}+)?|-([0-9]{1,20}+)")
 
+_SINGLE: Final = re.compile(rb"bytes=([0-9]{1,20}+)-([0-9]{1,20}+)")
+
 
 class ByteRange(msgspec.Struct, frozen=True, gc=False):
     """The bytes `first` to `last`, both included: 0 <= first <= last < size of the representation."""
@@ -47,6 +49,11 @@ def select(value: bytes, size: int, max_ranges: int) -> Selection:
     Ranges come in the order asked for; there is at least one, and none touches another.
     Work is linear in the value and, for up to `max_ranges` ranges, n log n in their number.
     """
+    single = _SINGLE.fullmatch(value)
+    if single is not None and max_ranges:
+        first, last = map(int, single.groups())
+        if first <= last < size:  # the common case; any other goes the long way
+            return (ByteRange(first, last),)
     specs = _parse(value, max_ranges)
     if specs is None:
         return Unranged.WHOLE

@@ -56,6 +56,8 @@ def if_none_match(fields: RequestFields, entity_tag: EntityTag | None) -> Verdic
     value = fields.get(b"if-none-match")
     if value is None:
         return Verdict.ABSENT
+    if entity_tag is not None and value == entity_tag.render():  # what a cache that is up to date sends
+        return Verdict.FAILS
     match parse_entity_tags(value):
         case None:
             return Verdict.HOLDS

@@ -25,9 +25,10 @@ NOSNIFF: Final[FieldLine] = (b"X-Content-Type-Options", b"nosniff")
 class Representation(msgspec.Struct, frozen=True, gc=False):
     """Content of `size` bytes with its metadata, and its ready-made answers.
 
-    `modified` is in whole seconds since the epoch, None where no Last-Modified is sent; `modified_is_strong`
-    as in §8.8.2.2. `content` is all of it where it is held in memory, None where it is read from the file.
-    `complete` is the 200, `not_modified` the 304.
+    `modified` is in whole seconds since the epoch, None where no Last-Modified is sent;
+    `modified_is_strong` as in §8.8.2.2. `content` is all of it where it is held in memory, None where it is
+    read from the file. `metadata` is what a response with content says of it besides its length, the
+    Content-Type first. `complete` is the 200, `not_modified` the 304.
     """
 
     size: int
@@ -37,8 +38,14 @@ class Representation(msgspec.Struct, frozen=True, gc=False):
     media_type: bytes
     cache_control: bytes
     content: bytes | None
+    metadata: FieldLines
     complete: Response
     not_modified: Response
+
+
+def with_length(metadata: FieldLines, length: int) -> FieldLines:
+    """The fields of a response whose content is `length` bytes."""
+    return (metadata[0], (b"Content-Length", b"%d" % length), *metadata[1:])
 
 
 def represent(
@@ -61,15 +68,15 @@ def represent(
     etag = () if entity_tag is None else ((b"ETag", entity_tag.render()),)
     last_modified = () if modified is None else ((b"Last-Modified", format_http_date(modified)),)
     caching = (b"Cache-Control", cache_control)
-    complete: FieldLines = (
+    metadata: FieldLines = (
         (b"Content-Type", media_type),
-        (b"Content-Length", b"%d" % size),
         *last_modified,
         *etag,
         caching,
         (b"Accept-Ranges", b"bytes"),
         NOSNIFF,
     )
+    complete = with_length(metadata, size)
     # §15.4.5: of the metadata only what guides the cache; Last-Modified only for want of an entity tag.
     not_modified: FieldLines = (*(etag or last_modified), caching, NOSNIFF)
     return Representation(
@@ -80,6 +87,7 @@ def represent(
         media_type=media_type,
         cache_control=cache_control,
         content=content,
+        metadata=metadata,
         complete=Response(HTTPStatus.OK, complete, _whole(size, content), render(complete)),
         not_modified=Response(HTTPStatus.NOT_MODIFIED, not_modified, EMPTY, render(not_modified)),
     )

@@ -12,11 +12,10 @@ from typing import Final, assert_never
 import msgspec
 
 from trio_evserver.semantics.byte_ranges import ByteRange, Unranged, select
-from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Refusal, Region, Request, Response
 from trio_evserver.semantics.multipart import byteranges, content_range, content_type
 from trio_evserver.semantics.preconditions import Decision, evaluate, if_range_holds
-from trio_evserver.semantics.representation import NOSNIFF, Representation
+from trio_evserver.semantics.representation import NOSNIFF, Representation, with_length
 
 ALLOW: Final = b"GET, HEAD, OPTIONS"
 
@@ -92,12 +91,9 @@ def _range_applies(request: Request, representation: Representation, now: float)
 
 def _single(representation: Representation, found: ByteRange) -> Response:
     """§15.3.7.1: one part, described in the head."""
-    head = _replace(
-        representation.complete.fields,
-        (
-            (b"Content-Length", b"%d" % found.length),
-            (b"Content-Range", content_range(found, representation.size)),
-        ),
+    head = (
+        *with_length(representation.metadata, found.length),
+        (b"Content-Range", content_range(found, representation.size)),
     )
     parts = Parts((Region(found.first, found.length),), found.length)
     return Response(HTTPStatus.PARTIAL_CONTENT, head, _body(parts, representation.content))
@@ -106,18 +102,9 @@ def _single(representation: Representation, found: ByteRange) -> Response:
 def _multiple(representation: Representation, ranges: tuple[ByteRange, ...], boundary: bytes) -> Response:
     """§15.3.7.2: many parts, each described by itself; "MUST NOT" have a Content-Range in the head."""
     parts = byteranges(ranges, representation.size, representation.media_type, boundary)
-    head = _replace(
-        representation.complete.fields,
-        ((b"Content-Length", b"%d" % parts.length), (b"Content-Type", content_type(boundary))),
-    )
+    metadata = ((b"Content-Type", content_type(boundary)), *representation.metadata[1:])
+    head = with_length(metadata, parts.length)
     return Response(HTTPStatus.PARTIAL_CONTENT, head, _body(parts, representation.content))
-
-
-def _replace(fields: FieldLines, lines: FieldLines) -> FieldLines:
-    """The fields with these lines in place of those of the same name, or after them."""
-    new = dict(lines)
-    kept = tuple((name, new.pop(name, value)) for name, value in fields)
-    return (*kept, *new.items())
 
 
 def _body(parts: Parts, content: bytes | None) -> Body:

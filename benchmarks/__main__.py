@@ -5,9 +5,9 @@ import signal
 import sys
 from types import FrameType
 
-from benchmarks import ancestor, hot, overload, slow_disk
+from benchmarks import ancestor, hot, overload, slow_disk, steps
 
-TABLES = {"ancestor": ancestor, "hot": hot, "overload": overload, "slow-disk": slow_disk}
+TABLES = {"ancestor": ancestor, "hot": hot, "overload": overload, "slow-disk": slow_disk, "steps": steps}
 
 
 def main() -> None:

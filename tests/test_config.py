@@ -72,6 +72,7 @@ def test_the_defaults_are_the_records_own() -> None:
         (("--body-timeout", "2s"), Options(timeouts=Timeouts(body=2.0))),
         (("--idle-timeout", "5m"), Options(timeouts=Timeouts(idle=300.0))),
         (("--write-timeout", "1.5s"), Options(timeouts=Timeouts(write=1.5))),
+        (("--write-rate", "8k"), Options(timeouts=Timeouts(write_rate=8192))),
     ],
 )
 def test_each_option_reaches_its_record(arguments: tuple[str, ...], expected: Options) -> None:

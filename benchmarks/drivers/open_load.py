@@ -86,7 +86,8 @@ class Generator:
                     return recovery
             elif not self._lanes:
                 break
-            self._turn(now, NAP)
+            # As promptly as under load: a connect that is given up late has repeated its SYN, which is load.
+            self._turn(now, 0.0 if self._connecting else NAP)
         return None
 
     def _begin_due(self, now: float) -> float:

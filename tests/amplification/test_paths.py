@@ -9,11 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.amplification.counting import CHUNK, FILES, SMALL, counted_site, make, talk
+from tests.amplification.counting import (
+    CHUNK,
+    FILES,
+    SMALL,
+    calls_of,
+    counted_site,
+    make,
+    memory_peak,
+    talk,
+)
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import request
 from trio_evserver.files.disk import Capabilities
 from trio_evserver.files.options import FileOptions
+from trio_evserver.semantics.target import resolve
 from trio_evserver.serving.options import Options
 
 DEEP = 1500
@@ -89,6 +99,39 @@ def remove_levels(top: Path) -> None:
         below.rename(top)
 
 
+@pytest.mark.parametrize("segment", [b"/a", b"/", b"/.", b"/%2e%2e", b"/%61", b"/\xc3\xa9", b"/.a"])
+def test_steps_grow_with_the_path(segment: bytes) -> None:
+    """Twice the segments are at most twice the steps to make a resource of them, whatever they are; each of
+    them costs a handful.
+    """
+    few, many = segment * 1000, segment * 2000
+    steps = calls_of(lambda: resolve(many))
+    assert steps <= 2.2 * calls_of(lambda: resolve(few)) + 20
+    assert steps <= 12 * 2000
+
+
+async def test_a_query_costs_its_length(site: Path) -> None:
+    """A query as long as the line allows is echoed once, in the redirect of a directory, and costs memory of
+    a few times its length; nothing of it is kept.
+    """
+    (site / "dir").mkdir()
+    query = "a=%41&" * 1300
+    async with counted_site(site) as (served, disk):
+        await talk(served, request("/dir"))
+        disk.forget()
+        before = served.statistics().cache
+        with memory_peak() as peak:
+            answer = read_answer(await talk(served, request(f"/dir?{query}")))
+        assert answer.status == 301
+        assert answer.fields["Location"] == f"/dir/?{query}"
+        assert len(answer.head) + len(answer.body) <= len(query) + 1024
+        after = served.statistics().cache
+        assert (after.entries, after.size) == (before.entries, before.size)
+        assert disk.opened <= _OPENS
+        assert disk.bytes == 0
+    assert peak.bytes <= 12 * len(query) + 128 * 1024
+
+
 async def test_queries_are_one_resource(site: Path) -> None:
     """A thousand different queries, 7 KiB each, are one entry of the cache, and read nothing again."""
     async with counted_site(site) as (served, disk):
@@ -124,18 +167,26 @@ async def test_names_that_lead_to_nothing(site: Path) -> None:
         assert held <= size * 5 // 4
 
 
-async def test_a_directory_of_many_entries(tmp_path: Path) -> None:
-    """A directory costs as many calls as it has index names to try, whatever else is in it."""
+async def test_a_directory_of_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory costs as many calls as it has index names to try, whatever else is in it, and so does a
+    name in it: it is never listed.
+    """
     root = make(tmp_path / "site")
     for name, entries in (("few", 1), ("many", 5000)):
         (root / name).mkdir()
         for number in range(entries):
             (root / name / str(number)).touch()
-    calls = {}
+    listed: list[object] = []
+    for lister in ("listdir", "scandir"):
+        monkeypatch.setattr(os, lister, lambda path=".": listed.append(path))
+    calls: dict[str, list[dict[str, int]]] = {"few": [], "many": []}
     async with counted_site(root, Options(files=FILES)) as (served, disk):
         await talk(served, request("/small"))
-        for name in ("few", "many"):
-            disk.forget()
-            assert read_answer(await talk(served, request(f"/{name}/"))).status == 404
-            calls[name] = dict(disk.calls)
+        for name, found in calls.items():
+            for target, status in (("", 301), ("/", 404), ("/0", 200), ("/none", 404)):
+                disk.forget()
+                assert read_answer(await talk(served, request(f"/{name}{target}"))).status == status
+                assert disk.opened <= _OPENS
+                found.append(dict(disk.calls))
     assert calls["few"] == calls["many"]
+    assert listed == []

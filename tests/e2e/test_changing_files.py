@@ -88,9 +88,9 @@ async def test_a_root_that_is_swapped(root: Path, tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def half_read(root: Path) -> AsyncIterator[trio.SocketStream]:
+async def half_read(root: Path, cached_reads: bool) -> AsyncIterator[trio.SocketStream]:
     """A client that has read the head of a long reply, and not much more; the server is waiting for it."""
-    options = Options(files=FileOptions(chunk_size=64 * 1024))
+    options = Options(files=FileOptions(chunk_size=64 * 1024, cached_reads=cached_reads))
     listener: socket.socket = small_listener()
     async with trio.open_nursery() as nursery:
         server = await nursery.start(partial(serve, root, options, listeners=[listener]))
@@ -144,9 +144,15 @@ CHANGES = [
 ]
 
 
+@pytest.mark.parametrize("cached_reads", [True, False], ids=["in place", "workers"])
 @pytest.mark.parametrize(("change", "whole", "why"), CHANGES, ids=[row[0].__name__ for row in CHANGES])
 async def test_a_change_while_it_is_served(
-    root: Path, change: Callable[[Path], None], whole: bool, why: str, caplog: pytest.LogCaptureFixture
+    root: Path,
+    change: Callable[[Path], None],
+    whole: bool,
+    why: str,
+    cached_reads: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Either exactly the body that was announced, and the next answer after it; or the connection breaks, and
     nothing follows.
@@ -154,7 +160,7 @@ async def test_a_change_while_it_is_served(
     path = root / "long.bin"
     path.write_bytes(b"a" * SIZE)
     os.utime(path, (LONG_AGO, LONG_AGO))
-    async with half_read(root) as client:
+    async with half_read(root, cached_reads) as client:
         heard = bytes(await client.receive_some(1000))
         change(path)
         rest, in_order = await hear_to_the_end(client)

@@ -18,7 +18,8 @@ from trio_evserver.files.disk import Capabilities, Disk
 
 
 class Fault(NamedTuple):
-    """What happens to one call: `code` is the error, 0 for a read that brings `share` of what it should.
+    """What happens to one call: `code` is the error, 0 for a read that brings `share` of what it should,
+    DELAYED for a call that waits to be let go, in a thread that is not the event loop's.
 
     `calls` are those it can happen to. `statuses` are honest answers while it lasts; `breaks` is whether a
     reply that has begun may be broken off.
@@ -32,9 +33,24 @@ class Fault(NamedTuple):
     share: float = 0.0
 
 
+DELAYED = -1
 OPENAT2 = "openat2"
 READS = frozenset({"pread", "preadv"})
 ANY = frozenset({"open", "fstat", "stat", "readlink", OPENAT2}) | READS
+DELAY = Fault("delay", DELAYED, ANY | {"close"}, frozenset({200}), breaks=False)
+LASTING = [
+    Fault("EIO", errno.EIO, ANY, frozenset({200, 500})),
+    Fault("EMFILE", errno.EMFILE, ANY, frozenset({200, 503})),
+    Fault("ESTALE", errno.ESTALE, ANY, frozenset({200, 500})),
+    # A sandbox that closes while the server runs: openat2 was there when it was tried.
+    Fault("ENOSYS", errno.ENOSYS, frozenset({OPENAT2}), frozenset({200, 500})),
+    Fault("EPERM", errno.EPERM, frozenset({OPENAT2}), frozenset({200, 403})),
+    # Renames that never end, or a file under a lease.
+    Fault("EAGAIN", errno.EAGAIN, frozenset({OPENAT2, "preadv"}), frozenset({200, 503})),
+    Fault("EOPNOTSUPP", errno.EOPNOTSUPP, frozenset({"preadv"}), frozenset({200}), breaks=False),
+    Fault("no bytes", 0, READS, frozenset({200, 500})),
+]
+"""What goes on once it has begun. A lasting EINTR is not among them: nobody is interrupted for ever."""
 FAULTS = [
     Fault("EIO", errno.EIO, ANY, frozenset({200, 500})),
     Fault("EACCES", errno.EACCES, ANY, frozenset({200, 403})),
@@ -52,30 +68,46 @@ FAULTS = [
 
 
 class Failing:
-    """The system calls of one disk, of which the n-th after `arm` fails."""
+    """The system calls of one disk, of which the n-th after `arm` fails, or all from the n-th on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fault: Fault | None = None
         self._countdown = 0
+        self._lasting = False
+        self._loop = threading.get_ident()
+        self.go = threading.Event()
         self.fired = False
 
-    def arm(self, fault: Fault, n: int) -> None:
-        """From now on, the n-th of the calls that the fault can happen to."""
-        self._fault, self._countdown, self.fired = fault, n, False
+    def arm(self, fault: Fault, n: int, *, lasting: bool = False) -> None:
+        """From now on, the n-th of the calls that the fault can happen to; if `lasting` those after it,
+        too.
+        """
+        self._fault, self._countdown, self._lasting, self.fired = fault, n, lasting, False
+        self.go.clear()
 
     def disarm(self) -> None:
-        """No more faults."""
+        """No more faults; what was held up goes on."""
         self._fault = None
+        self.go.set()
 
     def due(self, call: str) -> Fault | None:
-        """The fault, if it is this call's turn."""
+        """The fault, if it is this call's turn; a delay is waited for here, and its caller sees none."""
+        fault = self._due(call)
+        if fault is not DELAY:
+            return fault
+        assert self.go.wait(10)
+        return None
+
+    def _due(self, call: str) -> Fault | None:
         with self._lock:
             fault = self._fault
             if fault is None or call not in fault.calls:
                 return None
+            if fault is DELAY and threading.get_ident() == self._loop:
+                return None
             self._countdown -= 1
-            if self._countdown:
+            if self._countdown > 0 or (self._countdown < 0 and not self._lasting):
                 return None
             self.fired = True
             return fault
@@ -124,6 +156,7 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch, capabilities: Capabilities) ->
     failing = Failing()
     monkeypatch.setattr(disk_module, "os", failing)
     disk = Disk(capabilities)
+    disk.status_of = failing.stat  # in its class it is os.stat itself, for speed
     for name in ("_waiting", "_resident"):
         if (real := getattr(disk, name)) is not None:
             setattr(disk, name, failing.syscall(real))

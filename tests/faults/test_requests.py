@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.faults.failing import FAULTS, Failing, Fault, failing_disk
+from tests.faults.failing import DELAY, FAULTS, LASTING, Failing, Fault, failing_disk
 from tests.files.making import descriptors
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
@@ -28,6 +28,12 @@ WAYS = {
     "no nowait": (Capabilities(nowait=False), CACHED),
     "workers": (Capabilities(), FileOptions(chunk_size=CHUNK, cache_size=0, cached_reads=False)),
 }
+
+
+ROWS = [
+    *(pytest.param(fault, False, id=fault.name) for fault in FAULTS),
+    *(pytest.param(fault, True, id=f"lasting {fault.name}") for fault in LASTING),
+]
 
 
 class Answer(NamedTuple):
@@ -68,11 +74,19 @@ async def until_idle(site: Site) -> None:
 
 
 async def run(
-    root: Path, disk: Disk, failing: Failing, files: FileOptions, fault: Fault, n: int, name: str
+    root: Path,
+    disk: Disk,
+    failing: Failing,
+    files: FileOptions,
+    fault: Fault,
+    n: int,
+    name: str,
+    *,
+    lasting: bool,
 ) -> None:
     """Two requests with one fault in them, and one more when all is well again."""
     async with open_site(root, Options(files=files), disk=disk, use_hub=False) as site:
-        failing.arm(fault, n)
+        failing.arm(fault, n, lasting=lasting)
         for which in ("first", "second"):
             check(await ask(site, f"/{name}"), FILES[name], fault, f"call {n}, the {which} request")
         failing.disarm()
@@ -84,12 +98,13 @@ async def run(
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+@pytest.mark.parametrize(("fault", "lasting"), ROWS)
 async def test_the_nth_call_fails(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     fault: Fault,
+    lasting: bool,
     way: str,
     name: str,
 ) -> None:
@@ -103,8 +118,59 @@ async def test_the_nth_call_fails(
     n = 0
     while not n or failing.fired:
         n += 1
-        await run(tmp_path, disk, failing, files, fault, n, name)
+        await run(tmp_path, disk, failing, files, fault, n, name, lasting=lasting)
     disk.mounts.close()
     monkeypatch.undo()
     assert descriptors() == before
     assert not [record for record in caplog.records if record.exc_info], "an exception that nobody expected"
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["waits", "leaves"])
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_nth_call_takes_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, name: str, leaves: bool
+) -> None:
+    """Whichever call of a worker the disk sits on, others are answered meanwhile; who waits has the right
+    answer in the end; who leaves leaves the call behind with its descriptor and its token, until it returns.
+    """
+    for file, content in FILES.items():
+        (tmp_path / file).write_bytes(content)
+        os.utime(tmp_path / file, (1_700_000_000, 1_700_000_000))
+    (tmp_path / "other").write_bytes(b"other")
+    capabilities, files = WAYS[way]
+    before = descriptors()
+    disk, failing = failing_disk(monkeypatch, capabilities)
+    n = 0
+    while not n or failing.fired:
+        n += 1
+        async with open_site(tmp_path, Options(files=files), disk=disk, use_hub=False) as site:
+            failing.arm(DELAY, n)
+            answers: list[Answer] = []
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_ask_into, site, f"/{name}", answers)
+                while not failing.fired and not answers:
+                    await trio.lowlevel.checkpoint()
+                if not failing.fired:  # there are not so many calls; the next request's are not meant
+                    failing.disarm()
+                assert await ask(site, "/other") == Answer(200, b"other", True), f"call {n} is held up"
+                if failing.fired and not answers:
+                    assert site.statistics().reads.in_flight >= 1
+                if leaves:
+                    nursery.cancel_scope.cancel()
+                else:
+                    failing.disarm()
+            failing.disarm()
+            assert answers in ([Answer(200, FILES[name], True)], [] if leaves else None), f"call {n}"
+            await until_idle(site)
+            assert site.statistics().held == 0
+            assert await ask(site, f"/{name}") == Answer(200, FILES[name], True), f"after call {n}"
+            await until_idle(site)
+    assert n > 1
+    disk.mounts.close()
+    monkeypatch.undo()
+    assert descriptors() == before
+
+
+async def _ask_into(site: Site, target: str, answers: list[Answer]) -> None:
+    answers.append(await ask(site, target))

@@ -28,6 +28,7 @@ EVERY_WAY = {
     "all": Capabilities(),
     "no openat2": Capabilities(openat2=False),
     "no nowait": Capabilities(nowait=False),
+    "no sendfile": Capabilities(sendfile=False),
     "neither": Capabilities(openat2=False, nowait=False),
 }
 """The faster ways, and each of them turned off: the same tests run on all."""

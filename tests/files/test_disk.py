@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.files.making import descriptors
-from trio_evserver.files import disk as disk_module
+from trio_evserver.files import openat2
 from trio_evserver.files.disk import Capabilities, Disk, identity_of, is_directory, is_regular
 
 
@@ -116,8 +117,8 @@ def test_containment_without_waiting(
     """What is in the name cache has the same outcome; what is not, and what may be an escape, is EAGAIN."""
     name = os.fsencode(path)
     for follow, expected in ((True, followed), (False, unfollowed)):
-        outcome(lambda follow=follow: disk.open_beneath(root, name, follow=follow))  # type: ignore[misc]
-        found = outcome(lambda follow=follow: disk.open_beneath_cached(root, name, follow=follow))  # type: ignore[misc]
+        outcome(partial(disk.open_beneath, root, name, follow=follow))
+        found = outcome(partial(disk.open_beneath_cached, root, name, follow=follow))
         assert found in (errno.EAGAIN, expected), why
         if expected == errno.EXDEV or not disk.has_openat2:
             assert found == errno.EAGAIN, why
@@ -150,7 +151,7 @@ def test_another_mount_is_left_to_a_worker(place: Path) -> None:
 def test_anywhere_is_anywhere(disk: Disk, root: int) -> None:
     """With --symlinks all the kernel resolves a path as for any program."""
     for path, expected in ((b"out", b"secret"), (b"absolute", b"secret"), (b"near", b"a"), (b"a.txt", b"a")):
-        assert outcome(lambda path=path: disk.open_anywhere(root, path)) == expected  # type: ignore[misc]
+        assert outcome(partial(disk.open_anywhere, root, path)) == expected
 
 
 def test_a_directory_is_opened(disk: Disk, root: int) -> None:
@@ -245,13 +246,13 @@ def test_a_kernel_without_openat2(root: int, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(Disk, "_openat2", failing_openat2(code, resolve=0))
         disk = Disk()
         assert not disk.has_openat2
-        assert outcome(lambda disk=disk: disk.open_beneath(root, b"dir/up", follow=True)) == b"a"  # type: ignore[misc]
+        assert outcome(partial(disk.open_beneath, root, b"dir/up", follow=True)) == b"a"
         disk.mounts.close()
 
 
 def test_a_kernel_without_resolve_cached(root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux 5.6 to 5.11 contain paths, and say EINVAL to RESOLVE_CACHED: nothing is then tried at once."""
-    monkeypatch.setattr(Disk, "_openat2", failing_openat2(errno.EINVAL, resolve=disk_module._CACHED))
+    monkeypatch.setattr(Disk, "_openat2", failing_openat2(errno.EINVAL, resolve=openat2.CACHED))
     disk = Disk()
     if not disk.has_openat2:
         pytest.skip("no openat2 here")
@@ -286,7 +287,7 @@ def test_a_rename_under_way_is_waited_for(root: int, monkeypatch: pytest.MonkeyP
         refusals[0] -= 1
         if refusals[0] >= 0:
             raise BlockingIOError(errno.EAGAIN, "rename")
-        return real(self, *call)  # type: ignore[arg-type]
+        return real(self, *call)  # type: ignore[arg-type]  # it is called as the real one is
 
     monkeypatch.setattr(Disk, "_openat2", racing)
     assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == b"a"
@@ -405,6 +406,93 @@ def test_a_failure_of_the_disk_is_not_hidden(ten: int, monkeypatch: pytest.Monke
     disk.mounts.close()
 
 
+# Sending in place
+
+
+def in_memory(disk: Disk, descriptor: int, length: int, offset: int) -> int | None:
+    """None where it cannot be told, or not without waiting."""
+    try:
+        return disk.cached_length(descriptor, os.fstat(descriptor).st_dev, length, offset)
+    except BlockingIOError:
+        return None
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[int]:
+    """A file of six MiB and a byte, just written, so that the page cache holds it."""
+    (tmp_path / "pages").write_bytes(bytes(6 * 2**20 + 1))
+    descriptor = os.open(tmp_path / "pages", os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("length", "offset", "expected", "why"),
+    [
+        (1, 0, 1, "a byte"),
+        (4096, 0, 4096, "a page"),
+        (4097, 0, 4097, "a byte of the next"),
+        (5000, 4000, 5000, "three pages are touched"),
+        (2**20, 12345, 2**20, "as much as is asked for, and no more"),
+        (2 * 4096, 6 * 2**20 - 4096, 4097, "to the end of the file"),
+        (5 * 2**20, 0, 4 * 2**20, "as much as one call can tell"),
+        (10, 6 * 2**20 + 1, None, "behind the end"),
+    ],
+)
+def test_cached_length(
+    disk: Disk, pages: int, length: int, offset: int, expected: int | None, why: str
+) -> None:
+    """All of what is in memory, or nothing where the system cannot tell."""
+    found = in_memory(disk, pages, length, offset)
+    if repr(disk).endswith("sendfile=False>"):
+        assert found is None
+    elif cached(disk, pages, 1, 0) is not None:  # RWF_NOWAIT is known here
+        assert found == expected, why
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "why"),
+    [
+        (0, None, "Linux 5.9 and 5.10 say 0 for EAGAIN; or the file has shrunk"),
+        (4096, 4096, "the first page, and then one that is not there"),
+        (8192, 5000, "the end of the last page was not asked for"),
+        (BlockingIOError(), None, "cold"),
+        (OSError(errno.EOPNOTSUPP, "no"), None, "nobody knows"),
+    ],
+)
+def test_what_the_probe_says(
+    pages: int, monkeypatch: pytest.MonkeyPatch, result: int | OSError, expected: int | None, why: str
+) -> None:
+    """A prefix counts, nothing does not; every page is asked for, and that it does not know is remembered."""
+    asked = []
+
+    def preadv(descriptor: int, places: list[bytearray], offset: int, flags: int) -> int:
+        asked.append((sum(map(len, places)), flags))
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    disk = Disk()
+    for _ in range(2):
+        assert in_memory(disk, pages, 5000, 0) == expected, why
+    assert asked == [(8192, os.RWF_NOWAIT)] * (1 if why == "nobody knows" else 2)
+    disk.mounts.close()
+
+
+def test_a_probe_that_fails(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure of the disk is not hidden."""
+
+    def broken(*call: object) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "preadv", broken)
+    disk = Disk()
+    with pytest.raises(OSError, match="broken"):
+        in_memory(disk, pages, 1, 0)
+    disk.mounts.close()
+
+
 # Closing and status
 
 
@@ -441,5 +529,5 @@ def test_identity(disk: Disk, place: Path) -> None:
 def test_a_repr_tells_the_ways() -> None:
     """What a log or a debugger shows."""
     disk = Disk(Capabilities(openat2=False, nowait=False))
-    assert repr(disk) == "<Disk openat2=False nowait=False>"
+    assert repr(disk) == "<Disk openat2=False nowait=False sendfile=False>"
     disk.mounts.close()

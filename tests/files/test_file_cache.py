@@ -19,9 +19,10 @@ from tests.files.making import (
     wait_tick,
 )
 from tests.files.making import describe as describe_plainly
-from trio_evserver.files.disk import Disk
+from trio_evserver.files.cache_entry import ENTRY_COST
+from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import Opened
-from trio_evserver.files.file_cache import _ENTRY_COST, CacheStatistics, FileCache
+from trio_evserver.files.file_cache import CacheStatistics, FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.message import Refusal
@@ -54,10 +55,10 @@ async def test_a_file_is_found_and_kept(disk: Disk, place: Path) -> None:
             assert entry.representation.content == b"a"
         assert await find(cache, "/a") == b"a"
         statistics = cache.statistics()
-        assert (statistics.entries, statistics.size) == (1, _ENTRY_COST + 1)
+        assert (statistics.entries, statistics.size) == (1, ENTRY_COST + 1)
         assert statistics.inline_fills + statistics.worker_fills == 1
         assert statistics.hits >= 1
-        assert repr(cache) == f"<FileCache 1 entries, {_ENTRY_COST + 1} bytes>"
+        assert repr(cache) == f"<FileCache 1 entries, {ENTRY_COST + 1} bytes>"
     assert descriptors() == before, "closing the cache closes its files"
 
 
@@ -266,8 +267,93 @@ async def test_one_load_for_all_who_ask(place: Path) -> None:
             await trio.testing.wait_all_tasks_blocked()
             disk.let_go()
         assert disk.openings == 1
+        assert (cache.statistics().worker_fills, cache.statistics().joined) == (1, 19)
     assert [content_of(lease) for lease in leases] == [b"a"] * 20
     assert descriptors() == before
+    disk.mounts.close()
+
+
+class HeldAfterwards(SlowDisk):
+    """A disk that has opened the file by the time it is held up. No look-up is made without waiting."""
+
+    def __init__(self) -> None:
+        super().__init__(Capabilities(openat2=False))
+
+    def open_beneath(self, root: int, path: bytes, *, follow: bool) -> int:
+        descriptor = Disk.open_beneath(self, root, path, follow=follow)
+        self.openings += 1
+        assert self._go.wait(10)
+        return descriptor
+
+
+LATE = [
+    (OPTIONS, True, b"new", 2, "an edit that came before them is seen, for one more look by all of them"),
+    (OPTIONS, False, b"old", 1, "without one stat(2) says that it is still the same file"),
+    (FileOptions(cache_size=0), True, b"new", 2, "the same where nothing is kept"),
+    (FileOptions(cache_size=0), False, b"old", 2, "though then nobody can know that nothing has changed"),
+    (EVERY_CALL_IN_A_WORKER, True, b"old", 1, "where asking could block, not within `revalidate`"),
+    (FileOptions(cached_reads=False, revalidate=0), True, b"new", 2, "unless each answer is to be asked for"),
+]
+
+
+@pytest.mark.parametrize(("options", "edited", "content", "openings", "why"), LATE)
+async def test_who_asks_when_the_disk_has_been_asked(
+    place: Path, options: FileOptions, edited: bool, content: bytes, openings: int, why: str
+) -> None:
+    """They wait for the one who is there, and look for themselves then, together."""
+    disk = HeldAfterwards()
+    if not is_local(disk, place):
+        pytest.skip("asked once in a second only, where it could block")
+    (place / "a").write_text("old")
+    wait_tick(place / "a")
+    disk.hold()
+    before = descriptors()
+    late: list[bytes | int] = []
+    async with file_cache(document_root(place, disk), disk, options) as cache:
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                late.append(await find(cache, "/a"))
+
+            nursery.start_soon(find, cache, "/a")
+            with trio.fail_after(10):
+                while not disk.openings:
+                    await trio.lowlevel.checkpoint()
+            if edited:
+                replace(place / "a")
+            for _ in range(20):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            disk.let_go()
+        assert (set(late), disk.openings) == ({content}, openings), why
+    assert descriptors() == before
+    disk.mounts.close()
+
+
+async def test_a_disk_in_trouble_is_not_asked_again(tmp_path: Path) -> None:
+    """Who comes late hears of it, too: it says how the machine is now, and the next who asks finds out."""
+    disk = HeldAfterwards()
+    (tmp_path / "a").write_text("a")
+    disk.hold()
+    found: list[bytes | int] = []
+
+    def describe(opened: Opened) -> tuple[Representation, bool]:
+        raise ZeroDivisionError
+
+    root = document_root(tmp_path, disk)
+    async with file_cache(root, disk, OPTIONS, describe=describe) as cache, trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            found.append(await find(cache, "/a"))
+
+        nursery.start_soon(ask)
+        with trio.fail_after(10):
+            while not disk.openings:
+                await trio.lowlevel.checkpoint()
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        disk.let_go()
+    assert (found, disk.openings) == ([500, 500], 1)
     disk.mounts.close()
 
 
@@ -373,7 +459,7 @@ async def test_the_least_recently_used_goes_first_by_bytes(disk: Disk, place: Pa
         pytest.skip("use is noted where stat(2) is asked")
     for name in "abcd":
         (place / name).write_text(name * 100)
-    options = FileOptions(cache_size=3 * (_ENTRY_COST + 100))
+    options = FileOptions(cache_size=3 * (ENTRY_COST + 100))
     async with file_cache(document_root(place, disk), disk, options) as cache:
         for name in "abca":
             await find(cache, f"/{name}")
@@ -382,6 +468,7 @@ async def test_the_least_recently_used_goes_first_by_bytes(disk: Disk, place: Pa
         assert cache.find_nowait(path_of("/b")) is None
         assert all(cache.find_nowait(path_of(f"/{name}")) for name in "acd")
         assert cache.statistics().size == options.cache_size
+        assert cache.statistics().evicted == 1
         assert len(descriptors()) == len(before)
 
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_evserver.files.gate import DiskBusyError, Gate, GateStatistics, Ticket
+from trio_evserver.files.gate import DiskBusyError, Gate, Ticket
 
 FAST, SLOW = b"/fast", b"/slow"
 
@@ -52,7 +52,9 @@ async def test_a_full_queue_refuses() -> None:
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(DiskBusyError, match="full"):
             await admit(gate, SLOW, refusable=True)
-        assert gate.statistics() == GateStatistics(waiting=1, peak=1, refused_full=1, refused_late=0)
+        statistics = gate.statistics()
+        assert (statistics.waiting, statistics.peak, statistics.hops) == (1, 1, 1)
+        assert (statistics.refused_full, statistics.refused_late) == (1, 0)
         held.release_on_behalf_of(held)
     assert gate.limiter.borrowed_tokens == 1
 
@@ -65,7 +67,9 @@ async def test_a_long_wait_is_refused(autojump_clock: trio.testing.MockClock) ->
     with pytest.raises(DiskBusyError, match="waited 3 s"):
         await admit(gate, SLOW, refusable=True)
     assert trio.current_time() - began == pytest.approx(3)
-    assert gate.statistics() == GateStatistics(waiting=0, peak=1, refused_full=0, refused_late=1)
+    statistics = gate.statistics()
+    assert (statistics.waiting, statistics.peak, statistics.hops) == (0, 1, 1)
+    assert (statistics.refused_full, statistics.refused_late) == (0, 1)
     held.release_on_behalf_of(held)
     again = await admit(gate, SLOW, refusable=True)
     assert again.admitted
@@ -100,3 +104,25 @@ async def test_who_leaves_the_queue_holds_nothing() -> None:
         await admit(gate, FAST)
     await admit(gate, SLOW)
     assert gate.limiter.borrowed_tokens == 4
+
+
+async def test_how_long_they_waited(autojump_clock: trio.testing.MockClock) -> None:
+    """Seconds of waiting are counted for who was admitted, who was refused and who left, to the share and to
+    the limiter; seconds in a thread until it has returned.
+    """
+    gate = Gate(1, queue=10, patience=3)
+    held = await admit(gate, SLOW)
+    with pytest.raises(DiskBusyError):
+        await admit(gate, SLOW, refusable=True)
+    with trio.move_on_after(5):
+        await admit(gate, FAST)
+    assert (gate.statistics().waited, gate.statistics().longest_wait) == pytest.approx((3 + 5, 5))
+    assert gate.statistics().busy == 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(admit, gate, FAST)
+        await trio.sleep(7)
+        held.release_on_behalf_of(held)
+    statistics = gate.statistics()
+    assert (statistics.waited, statistics.longest_wait) == pytest.approx((3 + 5 + 7, 7))
+    assert statistics.busy == pytest.approx(3 + 5 + 7)
+    assert statistics.hops == 2

@@ -3,7 +3,7 @@
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,12 +12,14 @@ import trio
 import trio.testing
 
 from tests.files.making import describe, descriptors, make_workers
+from trio_evserver.files import read_ahead as read_ahead_module
 from trio_evserver.files.disk import Buffer, Disk, identity_of
 from trio_evserver.files.document_root import Opened
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions
-from trio_evserver.files.read_ahead import FileChangedError, ReadAhead, Reading, ReadMemory
+from trio_evserver.files.read_ahead import ReadAhead, Reading
+from trio_evserver.files.region_reader import FileChangedError, Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
@@ -73,7 +75,8 @@ async def reading_of(
     options: FileOptions = WORKERS_ONLY,
     workers: Workers | None = None,
     read_ahead: ReadAhead | None = None,
-    wait_writable: Callable[[], object] = always_writable,
+    wait_writable: Callable[[], Awaitable[None]] = always_writable,
+    in_place: bool = False,
 ) -> AsyncIterator[Reading]:
     """A reading of the parts, with everything given back at the end."""
     workers = make_workers(options.threads) if workers is None else workers
@@ -82,7 +85,7 @@ async def reading_of(
     length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
     with lease:
         async with trio.open_nursery() as nursery:
-            reading = read_ahead.open(lease, Parts(parts, length), nursery, wait_writable)  # type: ignore[arg-type]
+            reading = read_ahead.open(lease, Parts(parts, length), nursery, wait_writable, in_place=in_place)
             try:
                 yield reading
             finally:
@@ -92,10 +95,10 @@ async def reading_of(
 
 
 async def all_of(reading: Reading) -> bytes:
-    pieces: list[Buffer] = []
-    while (piece := await reading.next()) is not None:
-        pieces.append(piece)
-    return b"".join(pieces)
+    data = b""
+    while (part := await reading.next()) is not None:
+        data += os.pread(part.descriptor, part.length, part.offset) if isinstance(part, Span) else part
+    return data
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ async def test_reads_that_finish_backwards(path: Path) -> None:
     """Four reads are under way; the last to begin ends first; what is handed over is in order."""
     disk = OrderedDisk()
     async with reading_of(disk, lease_of(path, disk), Region(0, 40)) as reading:
-        pieces: list[Buffer] = []
+        pieces: list[Buffer | Span] = []
 
         async def take() -> None:
             while (piece := await reading.next()) is not None:
@@ -253,17 +256,6 @@ async def test_memory_bounds_the_window(path: Path) -> None:
     disk.mounts.close()
 
 
-def test_memory_counts() -> None:
-    """Held, room and peak."""
-    memory = ReadMemory(10)
-    memory.hold(7)
-    assert memory.has_room_for(3)
-    assert not memory.has_room_for(4)
-    memory.hold(7)
-    memory.give_back(10)
-    assert (memory.held, memory.peak, repr(memory)) == (4, 14, "<ReadMemory 4/10>")
-
-
 # What is in memory
 
 
@@ -336,6 +328,163 @@ async def test_what_came_with_the_opening_is_not_read_again(
     disk.mounts.close()
 
 
+# In place
+
+
+class PartlyCached(HalfCached):
+    """The same, of a file that can be sent in place; `probed` are the offsets asked for."""
+
+    def __init__(self, cached: range) -> None:
+        super().__init__(cached)
+        self.probed: list[int] = []
+
+    def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
+        if offset not in self.cached:
+            raise BlockingIOError
+        self.probed.append(offset)
+        return min(length, self.cached.stop - offset)
+
+
+@pytest.fixture
+def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans of three chunks, and a tail of four bytes."""
+    monkeypatch.setattr(read_ahead_module, "_SPAN", 3 * CHUNK)
+    monkeypatch.setattr(read_ahead_module, "_TAIL", 4)
+
+
+IN_PLACE = FileOptions(chunk_size=CHUNK, read_ahead=2)
+
+
+async def shape_of(reading: Reading) -> list[tuple[int, int] | bytes]:
+    """What is handed over: offset and length of what is in place, the rest as it is."""
+    found: list[tuple[int, int] | bytes] = []
+    while (part := await reading.next()) is not None:
+        found.append((part.offset, part.length) if isinstance(part, Span) else bytes(part))
+    return found
+
+
+@pytest.mark.usefixtures("small_spans")
+@pytest.mark.parametrize(
+    ("cached", "parts", "expected", "why"),
+    [
+        (
+            range(100),
+            [Region(0, 100)],
+            [(0, 30), (30, 30), (60, 30), (90, 6), CONTENT[96:]],
+            "all but its end",
+        ),
+        (range(100), [Region(50, 4)], [CONTENT[50:54]], "nothing but an end"),
+        (
+            range(100),
+            [b"--a", Region(10, 10), b"--b", Region(40, 10), b"--c"],
+            [b"--a", (10, 10), b"--b", (40, 6), CONTENT[46:50], b"--c"],
+            "several regions: only the last has an end",
+        ),
+        (
+            range(45),
+            [Region(0, 60)],
+            [(0, 30), (30, 15), CONTENT[45:50], CONTENT[50:56], CONTENT[56:60]],
+            "what is not in memory is read chunk by chunk",
+        ),
+        (
+            range(30, 100),
+            [Region(0, 100)],
+            [CONTENT[:10], CONTENT[10:20], CONTENT[20:30], (30, 30), (60, 30), (90, 6), CONTENT[96:]],
+            "cold, then hot",
+        ),
+        (range(0), [Region(0, 15)], [CONTENT[:10], CONTENT[10:11], CONTENT[11:15]], "cold"),
+    ],
+)
+async def test_what_is_in_memory_is_left_there(
+    path: Path, cached: range, parts: list[bytes | Region], expected: list[tuple[int, int] | bytes], why: str
+) -> None:
+    """It is handed over as a span, but for the end, which is read; nothing of it is held."""
+    disk = PartlyCached(cached)
+    read_ahead = ReadAhead(disk, make_workers(2), FileOptions(chunk_size=CHUNK, read_ahead=1))
+    lease = lease_of(path, disk)
+    async with reading_of(disk, lease, *parts, read_ahead=read_ahead, in_place=True) as reading:
+        assert await shape_of(reading) == expected, why
+    assert read_ahead.memory.peak <= CHUNK
+    disk.mounts.close()
+
+
+@pytest.mark.usefixtures("small_spans")
+@pytest.mark.parametrize(
+    ("options", "local", "first"),
+    [(WORKERS_ONLY, True, b""), (IN_PLACE, False, b""), (IN_PLACE, True, CONTENT)],
+    ids=["no cached reads", "not local", "at hand"],
+)
+async def test_what_is_never_in_place(path: Path, options: FileOptions, local: bool, first: bytes) -> None:
+    """Where the page cache may not be asked, or the bytes have been read already, they are handed over."""
+    disk = PartlyCached(range(100))
+    lease = lease_of(path, disk, local=local, first=first)
+    async with reading_of(disk, lease, Region(0, 100), options=options, in_place=True) as reading:
+        shape = await shape_of(reading)
+    assert b"".join(part for part in shape if isinstance(part, bytes)) == CONTENT
+    assert disk.probed == []
+    disk.mounts.close()
+
+
+@pytest.mark.usefixtures("small_spans")
+async def test_a_span_is_sent_in_parts(path: Path) -> None:
+    """What was not sent comes again; `left_of` says how much of it is still in memory."""
+    disk = PartlyCached(range(100))
+    lease = lease_of(path, disk)
+    async with reading_of(disk, lease, Region(0, 40), options=IN_PLACE, in_place=True) as reading:
+        span = await reading.next()
+        assert isinstance(span, Span)
+        assert [reading.left_of(span, sent) for sent in (0, 7, 29)] == [30, 23, 1]
+        disk.cached = range(20)
+        assert [reading.left_of(span, sent) for sent in (0, 7, 20)] == [20, 13, 0]
+        reading.put_back(span, 7)
+        assert await shape_of(reading) == [(7, 13), CONTENT[20:30], CONTENT[30:36], CONTENT[36:40]]
+    disk.mounts.close()
+
+
+@pytest.mark.usefixtures("small_spans")
+@pytest.mark.parametrize(
+    ("code", "for_ever"),
+    [(errno.EINVAL, True), (errno.ENOSYS, True), (errno.EOPNOTSUPP, True), (errno.EIO, False)],
+)
+async def test_a_span_that_cannot_be_sent(path: Path, code: int, for_ever: bool) -> None:
+    """This reply is read from then on; the next one, too, where the answer will always be the same."""
+    disk = PartlyCached(range(100))
+    read_ahead = ReadAhead(disk, make_workers(2), IN_PLACE)
+    shapes = []
+    for refused in (True, False):
+        lease = lease_of(path, disk)
+        async with reading_of(disk, lease, Region(0, 40), read_ahead=read_ahead, in_place=True) as reading:
+            if refused:
+                span = await reading.next()
+                assert isinstance(span, Span)
+                reading.cannot_send(OSError(code, "no"))
+                reading.put_back(span, 0)
+            shapes.append(await shape_of(reading))
+    read = [CONTENT[:10], CONTENT[10:20], CONTENT[20:30], CONTENT[30:36], CONTENT[36:40]]
+    assert shapes == [read, read if for_ever else [(0, 30), (30, 6), CONTENT[36:40]]]
+    disk.mounts.close()
+
+
+@pytest.mark.usefixtures("small_spans")
+@pytest.mark.parametrize("when", ["before", "behind"])
+async def test_a_change_is_noticed_in_place(disk: Disk, path: Path, when: str) -> None:
+    """Before a span is handed over, and after the last of them, before the end has left."""
+    lease = lease_of(path, disk)
+    # One chunk ahead: what has been read and checked before the change is the old file, and may be sent.
+    options = FileOptions(chunk_size=CHUNK, read_ahead=1)
+    async with reading_of(disk, lease, Region(0, 25), options=options, in_place=True) as reading:
+        found = 0
+        while when == "behind" and found < 21:  # in one span, or in chunks that are read
+            part = await reading.next()
+            assert part is not None
+            found += part.length if isinstance(part, Span) else len(part)
+        rewrite(path)
+        if found:
+            assert reading.left_of(Span(lease.file.descriptor, 0, 10), 5) == 0
+        with pytest.raises(FileChangedError, match="rewritten"):
+            await reading.next()
+
+
 # A file that does not hold still
 
 
@@ -394,7 +543,9 @@ async def test_a_file_that_changes(
     lease = lease_of(path, disk)
     options = FileOptions(chunk_size=CHUNK, read_ahead=1, cached_reads=options.cached_reads)
     async with reading_of(disk, lease, Region(0, 100), options=options) as reading:
-        data = bytes(await reading.next() or b"")
+        begun = await reading.next()
+        assert not isinstance(begun, Span)
+        data = bytes(begun or b"")
         change(path)
         try:
             data += await all_of(reading)
@@ -426,7 +577,7 @@ async def test_an_error_surfaces_in_its_turn(path: Path) -> None:
     before = descriptors()
     async with reading_of(disk, lease_of(path, disk), Region(0, 100)) as reading:
         disk.finish(20)
-        pieces: list[Buffer] = []
+        pieces: list[Buffer | Span] = []
         async with trio.open_nursery() as nursery:
 
             async def take() -> None:

@@ -1,10 +1,14 @@
-"""Law: whatever order reads finish in, what is handed over is the parts' bytes, in order, within the bounds.
+"""Law: whatever order reads finish in, what is handed over, or left in place, is the parts' bytes, in order,
+within the bounds.
 
 For every file size, chunk size, window, memory bound, number of threads, list of parts and set of chunks in
-the page cache, over one reply or several at once: what is held returns to nothing, and never were more reads
-in flight than the limiter allows, nor more bytes held than the bound and two chunks for each reply.
+the page cache, however much of a span is sent at a time, over one reply or several at once: what is held
+returns to nothing, and never were more reads in flight than the limiter allows, nor more bytes held than the
+bound and two chunks for each reply.
 """
 
+import errno
+import itertools
 import math
 import os
 from collections.abc import Callable
@@ -23,6 +27,7 @@ from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
+from trio_evserver.files.region_reader import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 from trio_evserver.semantics.representation import Representation, represent
@@ -49,6 +54,9 @@ class MemoryDisk(Disk):
             if offset % 3
             else self.read(0, length, offset)
         )
+
+    def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
+        return len(self.read_cached(descriptor, device, length, offset))
 
     def status(self, descriptor: int) -> os.stat_result:
         return os.stat_result((0o100644, 1, 1, 1, 0, 0, len(self.content), 0, 0, 0), {"st_mtime_ns": 0})
@@ -107,16 +115,38 @@ def bytes_of(parts: list[bytes | Region], content: bytes) -> bytes:
     )
 
 
-async def reply(read_ahead: ReadAhead, file: OpenFile, first: bytes, parts: list[bytes | Region]) -> bytes:
-    """One reply, to a peer that always takes bytes."""
+async def reply(
+    read_ahead: ReadAhead,
+    file: OpenFile,
+    first: bytes,
+    parts: list[bytes | Region],
+    takes: list[int | None] | None,
+) -> bytes:
+    """One reply, to a peer that always takes bytes.
+
+    Of a span it takes as many as `takes` says, again and again; None: it cannot be sent in place. Without
+    `takes` nothing is.
+    """
+    turns = itertools.cycle(takes or [0])
     file.acquire()
     received = b""
     with Lease(plain(file.identity.size), file, first) as lease:
         async with trio.open_nursery() as nursery:
             body = Parts(tuple(parts), 0)
-            reading = read_ahead.open(lease, body, nursery, trio.lowlevel.checkpoint)
-            while (data := await reading.next()) is not None:
-                received += data
+            reading = read_ahead.open(
+                lease, body, nursery, trio.lowlevel.checkpoint, in_place=takes is not None
+            )
+            while (part := await reading.next()) is not None:
+                if isinstance(part, Span):
+                    count = next(turns)
+                    if count is None:
+                        reading.cannot_send(OSError(errno.EIO, "no"))
+                    sent = min(count or 0, part.length)
+                    received += CONTENT[part.offset : part.offset + sent]
+                    if sent < part.length:
+                        reading.put_back(part, sent)
+                else:
+                    received += part
             reading.close()
     return received
 
@@ -147,6 +177,11 @@ def test_the_bytes_are_those_of_the_parts(data: st.DataObject) -> None:
     replies = data.draw(st.lists(part_lists(size), min_size=1, max_size=3), "replies")
     disk = MemoryDisk(CONTENT[:size], data.draw(st.lists(st.booleans(), min_size=1, max_size=7), "resident"))
     first = CONTENT[: data.draw(st.integers(0, min(size, chunk_size)), "first")]
+    # Now and then a byte at least: who takes nothing for ever is waited for by the transport.
+    some = st.lists(st.none() | st.integers(0, 300), max_size=4)
+    takes = data.draw(
+        st.none() | st.builds(lambda counts, last: [*counts, last], some, st.integers(1, 300)), "takes"
+    )
     shuffle = Shuffle(data.draw(st.lists(st.integers(0, 20), min_size=1, max_size=20), "order"))
     workers = Workers(Gate(options.threads, queue=1000, patience=math.inf), shuffle.run_sync)  # type: ignore[arg-type]  # it does return the job's result
     read_ahead = ReadAhead(disk, workers, options)
@@ -155,7 +190,7 @@ def test_the_bytes_are_those_of_the_parts(data: st.DataObject) -> None:
     received: dict[int, bytes] = {}
 
     async def take(number: int, parts: list[bytes | Region]) -> None:
-        received[number] = await reply(read_ahead, file, first, parts)
+        received[number] = await reply(read_ahead, file, first, parts, takes)
 
     async def everything() -> None:
         async with trio.open_nursery() as driving:
@@ -165,7 +200,8 @@ def test_the_bytes_are_those_of_the_parts(data: st.DataObject) -> None:
                     nursery.start_soon(take, number, parts)
             driving.cancel_scope.cancel()
 
-    with patch.object(read_ahead_module, "_SHORT", data.draw(st.integers(1, 300), "short")):
+    sizes = {name: data.draw(st.integers(1, 300), name) for name in ("_SHORT", "_SPAN", "_TAIL")}
+    with patch.multiple(read_ahead_module, **sizes):
         trio.run(everything)
     assert received == {number: bytes_of(parts, disk.content) for number, parts in enumerate(replies)}
     assert read_ahead.memory.held == 0

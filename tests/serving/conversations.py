@@ -13,6 +13,7 @@ from typing import TypeVar
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
+from trio_evserver.files.gate import Ticket
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving.options import Options
@@ -26,14 +27,14 @@ NOW = 2_000_000_000.5
 DATE = "Wed, 18 May 2033 03:33:20 GMT"
 
 
-async def run_inline(job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: object) -> T:
+async def run_inline(job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: Ticket) -> T:
     """In place of `trio.to_thread.run_sync`: the same, without a thread."""
     borrower = object()
-    await limiter.acquire_on_behalf_of(borrower)  # type: ignore[attr-defined]
+    await limiter.acquire_on_behalf_of(borrower)
     try:
         return job()
     finally:
-        limiter.release_on_behalf_of(borrower)  # type: ignore[attr-defined]
+        limiter.release_on_behalf_of(borrower)
 
 
 class Recorder(AccessLog):

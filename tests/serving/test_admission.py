@@ -1,5 +1,7 @@
 """How many are let in: less while the loop's turns are too long, more again when they are not."""
 
+import errno
+import os
 import socket
 from pathlib import Path
 
@@ -35,6 +37,14 @@ def test_short_turns_change_nothing() -> None:
     assert loop.limit.longest == pytest.approx(0.05)
 
 
+def test_long_turns_are_counted() -> None:
+    """Each by every length that it exceeds, however many connections there are."""
+    loop = Loop(1000, 10)
+    for seconds in (0.005, 0.009, 0.02, 0.05, 0.2, 0.2, 2.0):
+        loop.turn(seconds, pause=10)
+    assert loop.limit.long_turns == {0.01: 5, 0.03: 4, 0.08: 3, 0.3: 1, 1.0: 1}
+
+
 def test_a_single_long_turn_is_forgiven() -> None:
     """It may be a pause of the machine; only two in a row are a sign."""
     loop = Loop(1000, 1000)
@@ -42,10 +52,12 @@ def test_a_single_long_turn_is_forgiven() -> None:
 
 
 def test_as_many_stay_as_fit() -> None:
-    """Turns five times too long: a fifth of the connections stays, and of a few not fewer than a floor."""
+    """Turns of 0.2 s: a fifth of the connections stays, so that a turn takes 0.04 s; and of a few not fewer
+    than a floor.
+    """
     loop = Loop(10_000, 5000)
-    loop.turn(0.3)
-    assert loop.turn(0.3) == 1000
+    loop.turn(0.2)
+    assert loop.turn(0.2) == 1000
     loop = Loop(10_000, 100)
     loop.turn(60)
     assert loop.turn(60) == 64
@@ -61,8 +73,8 @@ def test_the_limit_never_exceeds_what_was_chosen() -> None:
 def test_it_grows_again() -> None:
     """When turns are short again, step by step up to where it began, not all at once."""
     loop = Loop(1000, 1000)
-    loop.turn(0.6)
-    assert loop.turn(0.6) == 100
+    loop.turn(0.4)
+    assert loop.turn(0.4) == 100
     limits = [loop.turn(0.01, pause=0.3) for _ in range(60)]
     assert limits == sorted(limits)
     assert limits[0] < 200
@@ -118,6 +130,35 @@ def test_a_pause_is_no_overload() -> None:
         accepting.accepted(16, emptied=False)
     assert accepting.is_persistent
     accepting.accepted(3, emptied=True)
+    queue.now += 1
+    accepting.accepted(3, emptied=True)  # it was not full for a second
+    assert not accepting.is_persistent
+
+
+def test_a_short_queue_that_is_emptied_is_overloaded_all_the_same() -> None:
+    """Held to a quota of the processor, a server empties its queue each time it may run; what came
+    meanwhile and did not fit was dropped. The queue grows while it can be emptied, and is long again when
+    it was not full for a second.
+    """
+    queue = Queue()
+    accepting = AcceptQueue(queue, lambda: queue.now)  # type: ignore[arg-type]  # all that is used of a socket
+    for _ in range(50):
+        queue.now += 0.01
+        accepting.accepted(3, emptied=False)
+    shortest = queue.lengths[-1]
+    assert shortest < 50
+    for _ in range(30):
+        queue.now += 0.08
+        for _ in range(queue.lengths[-1] // 16):
+            accepting.accepted(16, emptied=False)
+        accepting.accepted(16, emptied=True)
+        assert queue.lengths[-1] < 1024
+        assert accepting.is_persistent
+    assert queue.lengths[-1] > shortest * 2
+    for _ in range(30):
+        queue.now += 0.08
+        accepting.accepted(1, emptied=True)
+    assert queue.lengths[-1] == 1024
     assert not accepting.is_persistent
 
 
@@ -130,6 +171,30 @@ def test_who_has_just_come_has_not_waited() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert not has_waited_too_long(ours)
+
+
+class Fickle:
+    """A listening socket whose length cannot be changed: from the first time on, or later."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+
+    def listen(self, length: int) -> None:
+        if self.codes and (code := self.codes.pop(0)):
+            raise OSError(code, os.strerror(code))
+
+
+def test_a_queue_whose_length_stays() -> None:
+    """What is no listening socket says so at once; one that is stays as long as it was."""
+    with pytest.raises(OSError, match="Invalid argument"):
+        AcceptQueue(Fickle(errno.EINVAL))  # type: ignore[arg-type]  # all that is used of a socket
+    now, fickle = [0.0], Fickle(0, errno.EPERM)
+    accepting = AcceptQueue(fickle, lambda: now[0])  # type: ignore[arg-type]  # as above
+    for _ in range(100):
+        now[0] += 0.01
+        accepting.accepted(16, emptied=False)
+    assert not fickle.codes
+    assert accepting.is_persistent
 
 
 async def test_a_site_that_is_too_full(root: Path, caplog: pytest.LogCaptureFixture) -> None:

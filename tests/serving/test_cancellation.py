@@ -2,8 +2,11 @@
 leaves anything behind: no descriptor, no lease, no token of the limiter, no byte of the read-ahead's memory.
 """
 
+import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,10 @@ from tests.serving.conversations import NOW, open_descriptors, request, run_inli
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.workers import RunSync
+from trio_evserver.serving import listener as listener_module
+from trio_evserver.serving.admission import AcceptQueue
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.server import serve_connection
+from trio_evserver.serving.server import Server, serve, serve_connection
 from trio_evserver.serving.site import Site, open_site
 
 # Everything on the way of a request at least once: a hot file and a cold one, several reads at a time, a
@@ -31,6 +36,8 @@ CONVERSATION = (
     + request("/", "Content-Length: 2", "Expect: 100-continue", "Connection: close")
 )
 STATUSES = [200, 200, 206, 404, 200, 100, 200]
+# The ends that linger over what the peer is still sending: a body that nobody wants, and what is no HTTP.
+REFUSED = [request("/", "Content-Length: 2", method="POST", body=b"ab"), b"GET\r\n\r\n"]
 
 
 class CancelAt(trio.abc.Instrument):
@@ -142,3 +149,89 @@ async def test_the_site_is_cancelled(root: Path) -> None:
                     trio.lowlevel.remove_instrument(instrument)
         await wait_all_tasks_blocked()
         assert open_descriptors() == before, f"cancelled after {steps} steps"
+
+
+async def visit(address: tuple[str, int], said: bytes) -> bytes:
+    """What a client hears on a connection of its own until it ends, however that is."""
+    heard = bytearray()
+    async with await trio.open_tcp_stream(*address) as client:
+        with suppress(trio.BrokenResourceError):
+            await client.send_all(said)
+            async for data in client:
+                heard += data
+    return bytes(heard)
+
+
+async def live_until(root: Path, steps: int, heard: list[bytes]) -> bool:
+    """The life of a server: it accepts, serves, refuses and turns away, and drains amid an answer; cancelled
+    after so many steps. Whether it was.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    address = listener.getsockname()
+    with trio.CancelScope() as scope:
+        instrument = CancelAt(scope, steps)
+        trio.lowlevel.add_instrument(instrument)
+        try:
+            async with trio.open_nursery() as nursery:
+                start = partial(serve, root, UNCACHED, listeners=[listener])
+                server: Server = await nursery.start(start)
+                for said in (request("/big.bin", "Connection: close"), *REFUSED, request()):
+                    heard.append(await visit(address, request() + said))
+                nursery.start_soon(visit, address, request("/big.bin"))
+                while server.statistics().accepted < 5:
+                    await trio.lowlevel.checkpoint()
+                await server.drain()
+        finally:
+            trio.lowlevel.remove_instrument(instrument)
+    return scope.cancelled_caught
+
+
+async def test_every_checkpoint_of_a_server(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of a server is open when it has ended, whenever it was cancelled: neither what it listens on,
+    nor what it had accepted, nor what it read from.
+    """
+    monkeypatch.setattr(AcceptQueue, "is_persistent", property(lambda queue: True))
+    before = open_descriptors()
+    steps, cancelled = 0, True
+    while cancelled:
+        steps += 1
+        turns = cycle((False, False, False, True))  # the fourth of them is turned away at the door
+        monkeypatch.setattr(
+            listener_module, "has_waited_too_long", lambda connected, turns=turns: next(turns)
+        )
+        heard: list[bytes] = []
+        cancelled = await live_until(root, steps, heard)
+        with trio.fail_after(10):  # for reads that were left behind
+            while open_descriptors() != before:
+                await trio.lowlevel.checkpoint()
+    assert steps > 40
+    statuses = [[answer.status for answer in read_answers(one)] for one in heard]
+    assert statuses == [[200, 200], [200, 405], [200, 400], [503]]
+    assert {"waited too long" in record.getMessage() for record in caplog.records} == {True}
+
+
+async def test_a_drain_that_is_cancelled(root: Path) -> None:
+    """Who asked for it does not wait for it any more; the server goes on draining, and whoever asks again
+    sees it end.
+    """
+    before = open_descriptors()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, root, UNCACHED, listeners=[listener]))
+        async with await trio.open_tcp_stream(*listener.getsockname()) as client:
+            await client.send_all(request("/ten.txt")[:-2])
+            await wait_all_tasks_blocked()
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await server.drain()
+            assert scope.cancelled_caught
+            await client.send_all(b"\r\n")
+            heard = b"".join([bytes(data) async for data in client])
+        assert [answer.body for answer in read_answers(heard)] == [TEN]
+        await server.drain()
+        assert server.statistics().connections == 0
+    assert open_descriptors() == before

@@ -357,7 +357,7 @@ async def test_a_bug_ends_its_connection_only(
 ) -> None:
     """An exception that nobody foresaw is logged with its traceback, and the others are served on."""
 
-    def bug(self: Exchange, request: object) -> None:
+    def bug(self: Exchange, request: object, moment: int = 0) -> None:
         raise RuntimeError("a bug")
 
     async with opened(root) as site, trio.open_nursery() as nursery:

@@ -73,35 +73,58 @@ async def test_a_deadline_that_moves(autojump_clock: MockClock) -> None:
 
 
 async def test_only_the_idle_are_drained() -> None:
-    """`cancel_idle` ends connections that are between two requests, no others, and they have not expired."""
+    """`cancel_idle` ends connections on which no request has begun, be it their first or a later one; no
+    others, and they have not expired.
+    """
     deadlines = Deadlines(TIMEOUTS)
     scopes = {phase: trio.CancelScope() for phase in Phase}
     for phase, scope in scopes.items():
         deadlines.add(scope).start(phase, 10)
     deadlines.cancel_idle()
-    assert [phase for phase, scope in scopes.items() if scope.cancel_called] == [Phase.IDLE]
+    ended = {phase for phase, scope in scopes.items() if scope.cancel_called}
+    assert ended == {Phase.IDLE, Phase.FIRST}
 
 
 async def test_the_longest_idle_are_ended(autojump_clock: MockClock) -> None:
-    """Who has been idle for longest goes first, however much longer it might have been; not who has only just
-    connected and has less time for that.
+    """Who has been idle for longest goes first, however much longer it might have been. Only after them goes
+    who has sent nothing since it connected, and not where that was just now.
     """
     deadlines = Deadlines(TIMEOUTS)
-    scopes = {name: trio.CancelScope() for name in ("old", "busy", "middle", "new")}
+    names = ("dumb", "dumber", "old", "busy", "new", "fresh")
+    scopes = {name: trio.CancelScope() for name in names}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(deadlines.run)
         for name, phase, seconds in (
+            ("dumb", Phase.FIRST, 10),
+            ("dumber", Phase.FIRST, 10),
             ("old", Phase.IDLE, 60),
             ("busy", Phase.HEAD, 10),
-            ("middle", Phase.IDLE, 30),
             ("new", Phase.IDLE, 10),
+            ("fresh", Phase.FIRST, 10),
         ):
-            deadlines.add(scopes[name]).start(phase, seconds)
             await trio.sleep(1)
-        for ended in (["old"], ["old", "middle"], ["old", "middle", "new"], ["old", "middle", "new"]):
-            deadlines.cancel_longest_idle(len(ended))
-            assert [name for name, scope in scopes.items() if scope.cancel_called] == ended
+            deadlines.add(scopes[name]).start(phase, seconds)
+        for ended in ("old", "new", "dumb", "dumber"):
+            before = {name for name in names if scopes[name].cancel_called}
+            deadlines.cancel_longest_idle(1 + len(before))
+            assert {name for name in names if scopes[name].cancel_called} == before | {ended}
+        deadlines.cancel_longest_idle(9)
+        assert not scopes["fresh"].cancel_called
+        await trio.sleep(2)
+        deadlines.cancel_longest_idle(9)
+        assert [name for name in names if not scopes[name].cancel_called] == ["busy"]
         nursery.cancel_scope.cancel()
+
+
+async def test_who_has_sent_nothing_yet_is_fresh(root: Path) -> None:
+    """A connection waits for its first byte; after an answer it is idle, as an empty line does not change."""
+    async with opened(root) as site, trio.open_nursery() as nursery:
+        peer = connect(site, nursery)
+        for data, phase in ((b"", Phase.FIRST), (b"\r\n", Phase.FIRST), (GET, Phase.IDLE), (GET, Phase.IDLE)):
+            await peer.say(data)
+            (deadline,) = site.deadlines._deadlines
+            assert deadline.phase is phase
+        await peer.end()
 
 
 @asynccontextmanager

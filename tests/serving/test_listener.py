@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from trio.testing import MockClock, memory_stream_pair, open_stream_to_socket_li
 from tests.conftest import TEN
 from tests.serving.answers import read_answer
 from tests.serving.conversations import Recorder, hear_all, opened, request
+from trio_evserver.serving import admission as admission_module
 from trio_evserver.serving import listener as listener_module
 from trio_evserver.serving.listener import accept_sockets, accept_streams, peer_of
 from trio_evserver.serving.options import Options
@@ -56,6 +58,8 @@ STUMBLES = [
     ([errno.ENOBUFS, errno.ENOMEM, errno.EMFILE], EPISODE, "reasons that follow each other are one episode"),
     ([errno.ECONNABORTED], [], "a connection that was gone before it was accepted is nobody's fault"),
     ([errno.EPROTO, errno.ECONNABORTED, errno.EPERM], [], "nor are several"),
+    ([errno.EPERM] * 40, [], "nor is any number of them"),
+    ([errno.EIO], EPISODE, "what no manual page knows may last: it is waited for, too"),
     ([errno.EMFILE, errno.ECONNABORTED, errno.EMFILE], EPISODE, "the episode ends when one was accepted"),
 ]
 
@@ -77,6 +81,7 @@ async def test_errors_of_accept(
             nursery.start_soon(accept_sockets, listener, site, nursery)
             assert await ask(listener) == TEN, why
             nursery.cancel_scope.cancel()
+        assert site.statistics().accept_errors == Counter(errno.errorcode[code] for code in errors), why
         exhausted = sum(code not in (errno.ECONNABORTED, errno.EPROTO, errno.EPERM) for code in errors)
         assert trio.current_time() >= 0.1 * exhausted
     messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -125,6 +130,7 @@ async def test_no_more_connections_than_allowed(root: Path, autojump_clock: Mock
                 await wait_all_tasks_blocked()
                 assert site.statistics().accepted == min(number + 3, 4)
             assert site.statistics().connections == 0
+            assert site.statistics().full == 2
             nursery.cancel_scope.cancel()
 
 
@@ -149,6 +155,21 @@ async def test_the_idle_make_room(root: Path, autojump_clock: MockClock) -> None
             await busy.aclose()
             await idle.aclose()
             nursery.cancel_scope.cancel()
+
+
+async def test_a_queue_that_is_emptied_by_the_last_there_was_room_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """It is as empty as any other, whatever one finds who comes later, and alone."""
+    monkeypatch.setattr(listener_module, "has_waited_too_long", lambda connected: True)
+    monkeypatch.setattr(admission_module, "_PERSISTENT", 0.0)
+    async with opened(root, Options(max_connections=1)) as site, trio.open_nursery() as nursery:
+        with listening() as listener:
+            nursery.start_soon(accept_sockets, listener, site, nursery)
+            for _ in range(3):
+                assert await ask(listener) == TEN
+            nursery.cancel_scope.cancel()
+        assert site.statistics().refused_stale == 0
 
 
 async def test_who_has_waited_too_long(

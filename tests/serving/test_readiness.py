@@ -12,8 +12,9 @@ from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import hear_all, open_descriptors, request
 from trio_evserver.serving.listener import accept_sockets
-from trio_evserver.serving.readiness import READABLE, WRITABLE, Hub, open_hub
+from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Hub, open_hub
 from trio_evserver.serving.site import open_site
+from trio_evserver.serving.transport import SocketTransport
 
 
 @pytest.fixture
@@ -58,11 +59,41 @@ async def test_the_end_wakes_everybody(hub: Hub, sockets: tuple[socket.socket, s
     readiness = hub.add(ours)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run)
+        await readiness.wait(WRITABLE)  # it is, to begin with, and that is told once
+        readiness.events = 0
         async with trio.open_nursery() as waiting:
             waiting.start_soon(readiness.wait, WRITABLE)
+            await wait_all_tasks_blocked()
             theirs.close()
+        assert readiness.events & ENDED
         nursery.cancel_scope.cancel()
     readiness.forget()
+
+
+@pytest.mark.parametrize(("ended", "lost"), [(False, 1), (True, 0)], ids=["open", "ended by us"])
+async def test_a_loss_is_told_once_nobody_waits(
+    hub: Hub, sockets: tuple[socket.socket, socket.socket], ended: bool, lost: int
+) -> None:
+    """A peer that ends its side may still want its answer; one that is gone does not. Once we have ended ours
+    it is no loss.
+    """
+    ours, theirs = sockets
+    told: list[int] = []
+    transport = SocketTransport(ours, hub.add(ours))
+    transport.notice_loss(lambda: told.append(1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        await wait_all_tasks_blocked()
+        theirs.shutdown(socket.SHUT_WR)
+        await wait_all_tasks_blocked()
+        assert not told
+        if ended:
+            await transport.end()
+        theirs.close()
+        await wait_all_tasks_blocked()
+        assert len(told) == lost
+        nursery.cancel_scope.cancel()
+    await transport.close()
 
 
 async def test_what_was_forgotten_wakes_nobody(
@@ -70,12 +101,15 @@ async def test_what_was_forgotten_wakes_nobody(
 ) -> None:
     """A descriptor that is given to another socket is that one's, whatever was told of the one before."""
     ours, theirs = sockets
-    hub.add(ours).forget()
+    forgotten = hub.add(ours)
+    forgotten.events = 0
+    forgotten.forget()
     theirs.send(b"x")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run)
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
+    assert forgotten.events == 0
 
 
 @pytest.mark.parametrize("use_hub", [True, False])

@@ -185,6 +185,9 @@ async def test_drain_without_connections(root: Path) -> None:
         server = await nursery.start(serve, root, LOOPBACK)
         await server.drain()
         await server.drain()
+        assert server.statistics().connections == 0
+        with pytest.raises(OSError, match=r"."):
+            await connect(server)
 
 
 class Held:

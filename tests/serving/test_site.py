@@ -50,6 +50,10 @@ async def test_statistics(root: Path) -> None:
         assert statistics.sent > 3 * len(TEN) + len(BIG)
         assert statistics.cache.hits >= 2
         assert (statistics.held, statistics.reads.in_flight, statistics.reads.waiting) == (0, 0, 0)
+        assert statistics.reads.hops == statistics.reads.total
+        assert statistics.held_limit == FileOptions().read_ahead_memory
+        assert (statistics.full, statistics.accept_errors) == (0, {})
+        assert all(0.01 <= length <= 1.0 and count >= 0 for length, count in statistics.long_turns.items())
         assert "connections=1" in repr(site)
         await peer.end()
     assert site.statistics().connections == 0

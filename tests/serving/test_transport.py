@@ -12,7 +12,8 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_task
 from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from trio_evserver.serving.readiness import Hub, TrioReadiness, open_hub
-from trio_evserver.serving.transport import ConnectionLost, SocketTransport, StreamTransport, Transport
+from trio_evserver.serving.stream_transport import StreamTransport
+from trio_evserver.serving.transport import ConnectionLost, SocketTransport, Transport
 
 KINDS = ["socket", "socket, watched by the hub", "memory stream", "socket stream"]
 
@@ -95,12 +96,11 @@ async def test_a_reader_that_is_slow(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_peer_that_is_gone(kind: str) -> None:
-    """Whatever the system calls it, it is ConnectionLost; a farewell is then lost without a word."""
+    """Whatever the system calls it, it is ConnectionLost, and it can still be closed."""
     async with pair(kind) as (transport, client):
         await client.aclose()
         with pytest.raises(ConnectionLost):
             await send_for_ever(transport)  # what the system still takes into its buffers goes unnoticed
-        transport.send_nowait(b"farewell")
         transport.abort()
         await transport.close()
 
@@ -143,11 +143,14 @@ async def test_a_send_that_is_cancelled(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_writable(kind: str) -> None:
-    """Where the peer takes bytes, `wait_writable` says so at once."""
-    async with pair(kind) as (transport, _):
-        await transport.wait_writable()
-        await transport.send(b"x")
-        await transport.wait_writable()
+    """Where the peer takes bytes, `wait_writable` says so at once: it does not wait for the other end."""
+    async with pair(kind) as (transport, client):
+        with trio.move_on_after(60) as patience:
+            await transport.wait_writable()
+            await transport.send(b"x")
+            await transport.wait_writable()
+        assert not patience.cancelled_caught
+        assert bytes(await client.receive_some()) == b"x"
         await transport.close()
 
 
@@ -169,15 +172,27 @@ async def test_writable_again() -> None:
             await transport.close()
 
 
-async def test_a_farewell() -> None:
-    """A socket takes a last word at once, if it has room; without room it is lost, and nothing waits."""
-    for kind in KINDS[:2]:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_sent_at_once(kind: str) -> None:
+    """A transport says how much it took without waiting, and can be asked for the rest of it."""
+    head, body = b"head" * 10, bytes(range(256)) * 80
+    async with pair(kind) as (transport, client):
+        sent = transport.send_nowait(head, body)
+        assert sent == transport.taken == (len(head) + len(body) if "stream" not in kind else 0)
+        await transport.send_rest(head, body, sent)
+        await transport.close()
+        assert await hear_all(client) == head + body
+
+
+@pytest.mark.parametrize("sent", [0, 1, 39, 40, 41, 50])
+async def test_the_rest_of_two(sent: int) -> None:
+    """Whatever part of head and body has been taken, the rest follows, in order."""
+    head, body = b"head" * 10, b"0123456789"
+    for kind in KINDS:
         async with pair(kind) as (transport, client):
-            transport.send_nowait(b"farewell")
-            for _ in range(20):
-                transport.send_nowait(BIG)
+            await transport.send_rest(head, body, sent)
             await transport.close()
-            assert (await hear_all(client)).startswith(b"farewell")
+            assert await hear_all(client) == (head + body)[sent:]
 
 
 async def test_close_is_noticed_under_cancellation() -> None:

@@ -30,7 +30,8 @@ def autojump_clock() -> MockClock:
 class Steady:
     """A transport whose peer asks for a file, and takes what is sent: it takes time, but is no stall."""
 
-    taken = 0
+    taken = moment = 0
+    sends_in_place = False
     on_stall: Callable[[bool], None]
 
     def __init__(self, when_sent: Callable[[int], object]) -> None:
@@ -39,6 +40,9 @@ class Steady:
         self._to_say = list(KNOWN)
         self._when_sent = when_sent
         self._sends = 0
+
+    def notice_loss(self, lost: Callable[[], None]) -> None:
+        """It is always there."""
 
     def undelivered(self) -> int:
         return 0
@@ -52,8 +56,11 @@ class Steady:
         self._sends += 1
         self._when_sent(self._sends)
 
-    def send_nowait(self, data: bytes) -> None:
-        self.heard += data
+    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
+        return 0
+
+    async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
+        await self.send(head, body)
 
     async def wait_writable(self) -> None:
         await trio.lowlevel.checkpoint()

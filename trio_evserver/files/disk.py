@@ -1,4 +1,5 @@
-"""The system calls on files, and nothing else: the only module that makes them.
+"""The system calls on files, and nothing else: the only module that makes them, but for sendfile(2), which is
+the transport's.
 
 Everything here is synchronous. A call runs in a worker thread, or on the event loop where its `cached` form
 promises not to wait for a device. The faster ways are found by trying them once, so that an old kernel, a
@@ -12,21 +13,14 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
 
+from trio_evserver.files import openat2
 from trio_evserver.files.mounts import MountTable
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-
-# The syscall number of openat2 and the constants of linux/openat2.h; CPython has no binding
-# (cpython#141878). All architectures share the number but alpha, where the trial below fails and the
-# fallback serves.
-_OPENAT2 = 437
-_AT_FDCWD = -100
-_NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _CACHED = 0x01, 0x02, 0x04, 0x08, 0x20
 
 # O_NONBLOCK: opening a FIFO must not wait for its writer. O_NOCTTY: a terminal in the root must not become
 # ours.
@@ -34,10 +28,13 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # O_PATH needs only search permission on a directory, as a plain path walk does.
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
-_Syscall: TypeAlias = Callable[..., int]
-
+_BENEATH = openat2.BENEATH | openat2.NO_MAGICLINKS
 _RENAME_RACES = 16  # "..", met in a link while a rename is under way, is EAGAIN: openat2(2) says to try again
 _MAX_LINKS = 40  # as the kernel's own MAXSYMLINKS
+
+# To learn which pages are in memory they are copied, all to one place, which stays in the processor's first
+# cache. One call takes IOV_MAX places, linux/uio.h. (mincore(2) and cachestat(2) tell only a file's owner.)
+_PROBE = [bytearray(4096)] * 1024
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +42,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     openat2: bool = True
     nowait: bool = True
+    sendfile: bool = True
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
@@ -64,10 +62,6 @@ def identity_of(status: os.stat_result) -> Identity:
     return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
 class Disk:
     """File-system calls, by the best way at hand; each raises OSError as the call does.
 
@@ -76,21 +70,23 @@ class Disk:
 
     def __init__(self, capabilities: Capabilities = Capabilities()) -> None:
         self.mounts = MountTable()
-        self._waiting: _Syscall | None = None
-        self._resident: _Syscall | None = None
+        self._waiting: openat2.Syscall | None = None
+        self._resident: openat2.Syscall | None = None
         # Both names exist in Linux's C libraries alone: elsewhere the number below would be some other call.
         if capabilities.openat2 and hasattr(os, "RWF_NOWAIT") and hasattr(os, "O_PATH"):
-            waiting = _bind(ctypes.CDLL)  # drops the GIL: for calls that may wait
-            resident = _bind(ctypes.PyDLL)  # keeps it: cheaper, for calls that do not
-            if self._knows(waiting, _BENEATH):
+            waiting = openat2.bind(ctypes.CDLL)  # drops the GIL: for calls that may wait
+            resident = openat2.bind(ctypes.PyDLL)  # keeps it: cheaper, for calls that do not
+            if self._knows(waiting, openat2.BENEATH):
                 self._waiting = waiting
-                if self._knows(resident, _BENEATH | _CACHED):  # Linux 5.12; openat2 itself is of 5.6
+                # Linux 5.12; openat2 itself is of 5.6.
+                if self._knows(resident, openat2.BENEATH | openat2.CACHED):
                     self._resident = resident
         self._nowait = capabilities.nowait and hasattr(os, "RWF_NOWAIT")
         self._without_nowait: set[int] = set()
+        self._sendfile = capabilities.sendfile and self._nowait
 
     def __repr__(self) -> str:
-        return f"<Disk openat2={self.has_openat2} nowait={self._nowait}>"
+        return f"<Disk openat2={self.has_openat2} nowait={self._nowait} sendfile={self._sendfile}>"
 
     @property
     def has_openat2(self) -> bool:
@@ -107,7 +103,7 @@ class Disk:
         """As `open_directory`, from the kernel's name cache alone."""
         if self._resident is None:
             raise BlockingIOError
-        return self._openat2(self._resident, _AT_FDCWD, path, _CACHED, _DIRECTORY)
+        return self._openat2(self._resident, openat2.AT_FDCWD, path, openat2.CACHED, _DIRECTORY)
 
     def open_file(self, path: bytes) -> int:
         """A descriptor for reading the file at `path`; symbolic links are followed."""
@@ -121,7 +117,7 @@ class Disk:
         """
         if self._waiting is None:
             return self._walk(root, path, follow)
-        resolve = _BENEATH | _NO_MAGICLINKS | (0 if follow else _NO_SYMLINKS)
+        resolve = _BENEATH | (0 if follow else openat2.NO_SYMLINKS)
         for _ in range(_RENAME_RACES):
             try:
                 return self._openat2(self._waiting, root, path, resolve)
@@ -137,7 +133,7 @@ class Disk:
         """As `open_beneath`, from the kernel's name cache alone and without leaving the mount of `root`."""
         if self._resident is None:
             raise BlockingIOError
-        resolve = _BENEATH | _NO_MAGICLINKS | _CACHED | _NO_XDEV | (0 if follow else _NO_SYMLINKS)
+        resolve = _BENEATH | openat2.CACHED | openat2.NO_XDEV | (0 if follow else openat2.NO_SYMLINKS)
         try:
             return self._openat2(self._resident, root, path, resolve)
         except OSError as error:
@@ -145,20 +141,22 @@ class Disk:
                 raise BlockingIOError from error
             raise
 
-    def _openat2(self, syscall: _Syscall, root: int, path: bytes, resolve: int, flags: int = _READ) -> int:
-        how = _OpenHow(flags, 0, resolve)
+    def _openat2(
+        self, syscall: openat2.Syscall, root: int, path: bytes, resolve: int, flags: int = _READ
+    ) -> int:
+        how = openat2.OpenHow(flags, 0, resolve)
         while True:
-            descriptor = int(syscall(_OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how)))
+            descriptor = int(syscall(openat2.OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how)))
             if descriptor >= 0:
                 return descriptor
             code = ctypes.get_errno()
             if code != errno.EINTR:
                 raise OSError(code, os.strerror(code))
 
-    def _knows(self, syscall: _Syscall, resolve: int) -> bool:
+    def _knows(self, syscall: openat2.Syscall, resolve: int) -> bool:
         """Whether openat2 exists and takes these flags."""
         try:
-            descriptor = self._openat2(syscall, _AT_FDCWD, b".", resolve, _DIRECTORY)
+            descriptor = self._openat2(syscall, openat2.AT_FDCWD, b".", resolve, _DIRECTORY)
         except OSError as error:
             return isinstance(error, BlockingIOError)
         os.close(descriptor)
@@ -227,9 +225,8 @@ class Disk:
         """fstat(2)."""
         return os.fstat(descriptor)
 
-    def status_of(self, path: bytes) -> os.stat_result:
-        """stat(2): symbolic links are followed."""
-        return os.stat(path)
+    status_of = staticmethod(os.stat)
+    """stat(2): symbolic links are followed."""
 
     # Reading
 
@@ -269,19 +266,28 @@ class Disk:
             raise BlockingIOError
         return buffer if count == length else memoryview(buffer)[:count]
 
+    # Sending
 
-def _bind(library: type[ctypes.CDLL]) -> _Syscall:
-    syscall = library(None, use_errno=True).syscall
-    syscall.argtypes = (
-        ctypes.c_long,
-        ctypes.c_int,
-        ctypes.c_char_p,
-        ctypes.POINTER(_OpenHow),
-        ctypes.c_size_t,
-    )
-    syscall.restype = ctypes.c_long
-    bound: _Syscall = syscall
-    return bound
+    def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
+        """How many of `length` bytes from `offset` the page cache holds without a gap, at least 1 and at most
+        4 MiB.
+
+        Raises BlockingIOError where it holds none of them, or cannot tell, or nothing may be sent in place.
+        `device` is the file's st_dev.
+        """
+        if not self._sendfile or device in self._without_nowait:
+            raise BlockingIOError
+        places = _PROBE[: -(-length // len(_PROBE[0]))]
+        try:
+            count = os.preadv(descriptor, places, offset, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            self._without_nowait.add(device)
+            count = 0
+        if count == 0:  # as in `read_cached`
+            raise BlockingIOError
+        return min(count, length)
 
 
 def is_regular(status: os.stat_result) -> bool:

@@ -3,8 +3,9 @@
 An entry is trusted for as long as stat(2) of its path says that it is the same file: asked for every use,
 on the event loop, where that cannot wait (the file is held open on a local file system, so what the call
 looks up is in memory), and otherwise at most once in `revalidate` seconds, in a worker. What is not cached
-is first looked for without waiting (RESOLVE_CACHED), then by a worker, once however many ask at the same
-time.
+is first looked for without waiting (RESOLVE_CACHED), then by a worker, once for all who ask before it has
+begun. Who asks later may expect to see an edit that it did not: they wait for it, and then look whether what
+it found is still so. However many ask at the same time, a slow disk is asked twice at most.
 """
 
 import errno
@@ -15,31 +16,27 @@ from http import HTTPStatus
 import msgspec
 import trio
 
+from trio_evserver.files.cache_entry import USUAL_NAME, Entry
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.document_root import DocumentRoot, Opened
 from trio_evserver.files.failures import refusal_for
 from trio_evserver.files.fill import Fill
 from trio_evserver.files.gate import DiskBusyError
 from trio_evserver.files.lease import Lease
-from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.target import ResourcePath
 
-# What an entry costs beside its content: the objects that describe it, measured with tracemalloc.
-_ENTRY_COST = 4096
-# Included in it is a name of so many bytes; a client can ask for longer ones.
-_USUAL_NAME = 256
-
 # Answers that say how the tree is; others say how the machine is at this moment, and are not kept.
 _KEPT = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)
 
 
 class CacheStatistics(msgspec.Struct, frozen=True):
-    """Entries and their bytes; look-ups that an entry answered, and fills made on the event loop and by
-    workers.
+    """Entries and their bytes; look-ups that an entry answered; of the others, the misses, fills made on the
+    event loop and by workers, and those who joined a fill that was under way; entries let go for others, or
+    for their descriptors.
     """
 
     entries: int
@@ -47,35 +44,8 @@ class CacheStatistics(msgspec.Struct, frozen=True):
     hits: int
     inline_fills: int
     worker_fills: int
-
-
-class Entry:
-    """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds)."""
-
-    __slots__ = ("checked", "cost", "file", "probe", "refusal", "representation")
-
-    def __init__(self, found: Lease | Refusal, probe: bytes, checked: float) -> None:
-        self.checked = checked
-        self.probe = probe
-        self.cost = _ENTRY_COST
-        self.file: OpenFile | None = None
-        self.representation: Representation | None = None
-        self.refusal: Refusal | None = None
-        if isinstance(found, Refusal):
-            self.refusal = found
-        else:
-            self.file = found.file
-            self.representation = found.representation
-            self.cost += len(found.representation.content or b"")
-
-    def lease(self) -> Lease | Refusal:
-        """A lease on the file, for its taker to release, or why there is none."""
-        if self.refusal is not None:
-            return self.refusal
-        assert self.file is not None
-        assert self.representation is not None
-        self.file.acquire()
-        return Lease(self.representation, self.file, b"")
+    joined: int
+    evicted: int
 
 
 class FileCache:
@@ -104,7 +74,7 @@ class FileCache:
         self._fills: dict[bytes, Fill] = {}
         self._capacity = options.cache_size  # in bytes; 0 once closed
         self._size = 0
-        self._hits = self._inline_fills = self._worker_fills = 0
+        self._hits = self._inline_fills = self._worker_fills = self._joined = self._evicted = 0
 
     def __repr__(self) -> str:
         return f"<FileCache {len(self._entries)} entries, {self._size} bytes>"
@@ -112,19 +82,30 @@ class FileCache:
     def statistics(self) -> CacheStatistics:
         """How much is kept and how often that helped."""
         return CacheStatistics(
-            len(self._entries), self._size, self._hits, self._inline_fills, self._worker_fills
+            entries=len(self._entries),
+            size=self._size,
+            hits=self._hits,
+            inline_fills=self._inline_fills,
+            worker_fills=self._worker_fills,
+            joined=self._joined,
+            evicted=self._evicted,
         )
 
-    def find_nowait(self, path: ResourcePath) -> Entry | None:
+    def find_nowait(self, path: ResourcePath, moment: int = 0) -> Entry | None:
         """The entry of `path`, if stat(2) says now that it is the file; None: ask `find`. Never waits for a
         device.
 
-        The entry has a file and a representation. It is borrowed until the next checkpoint; who needs it
-        longer acquires its file.
+        Whoever asks with the same `moment`, other than 0, had begun to ask before that moment came, so that
+        what stat(2) said since holds for all of them. The entry has a file and a representation. It is
+        borrowed until the next checkpoint; who needs it longer acquires its file.
         """
-        entry = self._entries.get(_key(path))
+        key = path.relative + b"/" if path.directory else path.relative
+        entry = self._entries.get(key)
         if entry is None or not entry.probe:
             return None
+        if moment and entry.moment == moment:
+            self._hits += 1
+            return entry
         try:
             status = self._disk.status_of(entry.probe)
         except OSError:
@@ -138,7 +119,8 @@ class FileCache:
             or status.st_dev != identity.device
         ):
             return None
-        self._entries.move_to_end(_key(path))
+        entry.moment = moment
+        self._entries.move_to_end(key)
         self._hits += 1
         return entry
 
@@ -200,7 +182,7 @@ class FileCache:
         if not self._capacity:
             return
         self._forget(key)
-        entry.cost += max(0, len(key) - _USUAL_NAME)
+        entry.cost += max(0, len(key) - USUAL_NAME)
         self._entries[key] = entry
         self._size += entry.cost
         while self._size > self._capacity or len(self._entries) > self._options.cache_files:
@@ -212,6 +194,7 @@ class FileCache:
             self._drop(entry)
 
     def _evict(self) -> None:
+        self._evicted += 1
         self._drop(self._entries.popitem(last=False)[1])
 
     def _drop(self, entry: Entry) -> None:
@@ -228,35 +211,49 @@ class FileCache:
             fill = Fill()
             self._nursery.start_soon(self._run_fill, path, fill)
             self._fills[key] = fill
-        return await fill.wait()
+        else:
+            self._joined += 1
+        late = fill.begun
+        found = await fill.wait()
+        if not late or (isinstance(found, Refusal) and found.status not in _KEPT):
+            return found
+        # What the fill found is from before we asked, perhaps from before an edit: if it is still so, it is
+        # at hand now.
+        if isinstance(found, Lease):
+            found.release()
+        return await self.find(path)
 
     async def _run_fill(self, path: ResourcePath, fill: Fill) -> None:
         key = _key(path)
         outcome: Lease | Refusal = refusal_for(OSError(errno.ECANCELED, "the fill was cancelled"))
         try:
-            outcome = self._take(key, await self._load(path))
+            outcome = self._take(key, await self._load(path, fill))
         except Exception as error:  # a bug: those who wait get an answer, and the server goes on for others
             outcome = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, repr(error))
         finally:
             del self._fills[key]
             fill.finish(outcome)
 
-    async def _load(self, path: ResourcePath) -> Opened | Refusal:
+    async def _load(self, path: ResourcePath, fill: Fill) -> Opened | Refusal:
         try:
-            opened = await self._ask_worker(path)
+            opened = await self._ask_worker(path, fill)
             if _is_exhausted(opened) and self._entries:
                 # Out of descriptors, most likely: those of the cache are the ones that can be had back.
                 for _ in range((len(self._entries) + 1) // 2):
                     self._evict()
-                opened = await self._ask_worker(path)
+                opened = await self._ask_worker(path, fill)
         except DiskBusyError as error:
             return refusal_for(error)
         return opened
 
-    async def _ask_worker(self, path: ResourcePath) -> Opened | Refusal:
+    async def _ask_worker(self, path: ResourcePath, fill: Fill) -> Opened | Refusal:
+        def load() -> Opened | Refusal:
+            fill.begun = True
+            return self._root.load(path)
+
         self._worker_fills += 1
         return await self._workers.run(
-            lambda: self._root.load(path),
+            load,
             mount=self._root.mount_of(path),
             refusable=True,
             unwanted=_discard,

@@ -15,6 +15,8 @@ class Fill:
         self._done = trio.Event()
         self._waiting = 0
         self._outcome: Lease | Refusal | None = None
+        self.begun = False
+        """Whether the disk has been asked: what is found may be older than whoever comes now."""
 
     async def wait(self) -> Lease | Refusal:
         self._waiting += 1

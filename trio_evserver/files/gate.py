@@ -17,14 +17,19 @@ import trio
 
 
 class GateStatistics(msgspec.Struct, frozen=True):
-    """Calls that wait; the most that were in flight at a time so far; those refused because their queue was
-    full, or because they had waited too long.
+    """Calls that wait; the most that were in flight at a time so far; those admitted in all, each a hop to a
+    thread; those refused because their queue was full, or because they had waited too long. Seconds that
+    calls have waited, admitted or not, all together and at most; and that threads were at them.
     """
 
     waiting: int
     peak: int
+    hops: int
     refused_full: int
     refused_late: int
+    waited: float
+    longest_wait: float
+    busy: float
 
 
 class DiskBusyError(OSError):
@@ -47,8 +52,9 @@ class Gate:
         # A quarter is left for the other disks, where there is a quarter to leave.
         self._share = threads - threads // 4
         self._shares: dict[bytes, trio.Semaphore] = {}
-        self.peak = 0
+        self.peak = self.hops = 0
         self.refused_full = self.refused_late = 0
+        self.waited = self.longest_wait = self.busy = 0.0
 
     def __repr__(self) -> str:
         return f"<Gate {self.limiter.borrowed_tokens}/{self.limiter.total_tokens}>"
@@ -57,7 +63,14 @@ class Gate:
         """What the gate sees."""
         waiting = sum(share.statistics().tasks_waiting for share in self._shares.values())
         return GateStatistics(
-            waiting + self.limiter.statistics().tasks_waiting, self.peak, self.refused_full, self.refused_late
+            waiting=waiting + self.limiter.statistics().tasks_waiting,
+            peak=self.peak,
+            hops=self.hops,
+            refused_full=self.refused_full,
+            refused_late=self.refused_late,
+            waited=self.waited,
+            longest_wait=self.longest_wait,
+            busy=self.busy,
         )
 
     def ticket(self, mount: bytes, *, refusable: bool) -> "Ticket":
@@ -77,6 +90,7 @@ class Ticket:
         self._gate = gate
         self._share = share
         self._refusable = refusable
+        self._since = 0.0  # it waits, or is in a thread
         self.admitted = self.returned = False
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
@@ -97,20 +111,34 @@ class Ticket:
             raise DiskBusyError(f"waited {gate.patience:g} s")
 
     async def _acquire(self, borrower: object) -> None:
+        gate = self._gate
+        self._since = trio.current_time()
         try:
-            self._share.acquire_nowait()
-        except trio.WouldBlock:
-            await self._share.acquire()
-        try:
-            await self._gate.limiter.acquire_on_behalf_of(borrower)
-        except BaseException:
-            self._share.release()
-            raise
+            try:
+                self._share.acquire_nowait()
+            except trio.WouldBlock:
+                await self._share.acquire()
+            try:
+                await gate.limiter.acquire_on_behalf_of(borrower)
+            except BaseException:
+                self._share.release()
+                raise
+        finally:
+            wait = self._lap()
+            gate.waited += wait
+            gate.longest_wait = max(gate.longest_wait, wait)
         self.admitted = True
-        self._gate.peak = max(self._gate.peak, self._gate.limiter.borrowed_tokens)
+        gate.hops += 1
+        gate.peak = max(gate.peak, gate.limiter.borrowed_tokens)
+
+    def _lap(self) -> float:
+        """The seconds since the last one."""
+        before, self._since = self._since, trio.current_time()
+        return self._since - before
 
     def release_on_behalf_of(self, borrower: object) -> None:
         """The thread has ended its call."""
         self.returned = True
+        self._gate.busy += self._lap()
         self._gate.limiter.release_on_behalf_of(borrower)
         self._share.release()

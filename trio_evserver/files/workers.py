@@ -23,17 +23,23 @@ class RunSync(Protocol):
 
 
 class WorkerStatistics(msgspec.Struct, frozen=True):
-    """Calls in flight now and at most so far, waiting for a thread, and handed over in all; the bound; and
-    calls refused because too many waited, or because they had waited too long.
+    """Calls in flight now and at most so far, waiting for a thread, asked for in all, and of these handed to
+    a thread (hops); the bound; and calls refused because too many waited, or because they had waited too
+    long. Seconds that calls have `waited` for a thread, all together and at most, and that threads were
+    `busy` with them.
     """
 
     in_flight: int
     peak: int
     waiting: int
     total: int
+    hops: int
     limit: int
     refused_full: int
     refused_late: int
+    waited: float
+    longest_wait: float
+    busy: float
 
 
 class Workers:
@@ -55,9 +61,13 @@ class Workers:
             peak=gate.peak,
             waiting=gate.waiting,
             total=self._total,
+            hops=gate.hops,
             limit=int(limiter.total_tokens),
             refused_full=gate.refused_full,
             refused_late=gate.refused_late,
+            waited=gate.waited,
+            longest_wait=gate.longest_wait,
+            busy=gate.busy,
         )
 
     async def run(

@@ -74,8 +74,8 @@ class DescriptorListener(QueueListener):
 
     def enqueue_sentinel(self) -> None:
         """Waits for room, where the standard one would fail; `diagnostics` bounds the wait."""
-        # logging documents the overriding but names the sentinel only in its source; typeshed leaves it out.
-        self._records.put(self._sentinel)  # type: ignore[attr-defined]
+        # logging documents the overriding but names the sentinel only in its source.
+        self._records.put(self._sentinel)  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 @contextmanager

@@ -4,12 +4,13 @@ it.
 
 import logging
 import time
+from contextlib import suppress
 from enum import Enum
 from http import HTTPStatus
 
 import trio
 
-from trio_evserver.files.read_ahead import FileChangedError
+from trio_evserver.files.region_reader import FileChangedError
 from trio_evserver.http1.connection import Connection as Http1Connection
 from trio_evserver.http1.connection import Event
 from trio_evserver.http1.errors import RemoteProtocolError
@@ -17,6 +18,7 @@ from trio_evserver.http1.response_head import CONTINUE
 from trio_evserver.semantics.message import Refusal, Request, Response
 from trio_evserver.semantics.respond import check_method
 from trio_evserver.serving.deadlines import Deadline, Phase
+from trio_evserver.serving.delivery import Delivery
 from trio_evserver.serving.exchange import CROWDED, FileAnswer
 from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
 from trio_evserver.serving.site import Site
@@ -41,11 +43,14 @@ async def converse(transport: Transport, site: Site, peer: object = None) -> Non
         async with trio.open_nursery() as nursery:
             deadline = site.deadlines.add(nursery.cancel_scope)
             try:
-                await Connection(transport, site, peer, nursery, deadline).run()
+                connection = Connection(transport, site, peer, nursery, deadline)
+                await connection.run()
                 if nursery.child_tasks:  # reads ahead of a reply that was given up
                     nursery.cancel_scope.cancel()
             finally:
                 site.deadlines.remove(deadline)
+        if connection.lost:
+            raise ConnectionLost
     except* ConnectionLost:
         site.lost += 1
     except* Exception:
@@ -78,14 +83,17 @@ class Connection:
     __slots__ = (
         "_burst",
         "_deadline",
-        "_delivered",
+        "_delivery",
         "_http",
-        "_patience",
+        "_is_fresh",
+        "_moment",
         "_peer",
         "_request",
         "_responder",
         "_site",
+        "_timeouts",
         "_transport",
+        "lost",
     )
 
     def __init__(
@@ -93,16 +101,19 @@ class Connection:
     ) -> None:
         self._transport = transport
         self._site = site
+        self._timeouts = site.options.timeouts
         self._peer = peer
         self._deadline = deadline
         self._http = Http1Connection(site.options.limits)
         self._responder = Responder(transport, site.heads, site.read_ahead, nursery)
         self._request: Request | None = None
+        self._moment = 0  # before which the request had begun to arrive, as far as is known
         self._burst = 0
-        self._patience = site.options.timeouts.head
-        self._delivered = 0
-        transport.on_stall = self._stalled
-        deadline.reprieve = self._reprieve
+        self._is_fresh = True
+        self._delivery = Delivery(transport, deadline, self._timeouts)
+        self.lost = False
+        """Whether the peer turned out to be gone while neither anything was sent nor received."""
+        transport.notice_loss(self._lose)
 
     def __repr__(self) -> str:
         return f"<Connection {self._transport!r}>"
@@ -118,8 +129,7 @@ class Connection:
         finally:
             if self._deadline.expired:
                 self._give_up()
-            # No cycle is left behind for the collector, which hardly ever comes by.
-            del self._transport.on_stall, self._deadline.reprieve
+            self._delivery.end()
 
     async def _converse(self) -> End:
         try:
@@ -137,25 +147,29 @@ class Connection:
 
     async def _next_request(self) -> Request | None:
         """The next request, None where there is no other."""
-        http, timeouts = self._http, self._site.options.timeouts
+        http = self._http
         event: Request | Event = Event.NEED_DATA
         if http.buffered:
             await self._take_turns()
+            self._moment = 0
             event = http.next_request()
         if event is Event.NEED_DATA:
             if http.buffered:
-                self._deadline.start(Phase.HEAD, timeouts.head)
+                self._deadline.start(Phase.HEAD, self._timeouts.head)
             elif self._site.draining:
                 return None
+            elif self._is_fresh:
+                self._is_fresh = False
+                self._deadline.start(Phase.FIRST, self._timeouts.head)
             else:
-                self._deadline.start(Phase.IDLE, self._patience)
-                self._patience = timeouts.idle
+                self._deadline.start(Phase.IDLE, self._timeouts.idle)
         while event is Event.NEED_DATA:
             http.receive_data(await self._transport.receive())
             event = http.next_request()
             if event is Event.NEED_DATA and http.buffered and self._deadline.phase is not Phase.HEAD:
-                self._deadline.start(Phase.HEAD, timeouts.head)
-        return event if isinstance(event, Request) else None
+                self._deadline.start(Phase.HEAD, self._timeouts.head)
+            self._moment = self._transport.moment
+        return None if event is Event.CLOSED else event
 
     async def _take_turns(self) -> None:
         """Between two requests that came together: let the other connections run after a burst of them."""
@@ -178,7 +192,7 @@ class Connection:
                 await self._send(exchange.refuse(refusal), CLOSE)
                 return End.LINGER
             await self._discard_body()
-        answer = exchange.answer_nowait(request)
+        answer = exchange.answer_nowait(request, self._moment)
         if not isinstance(answer, Response):
             self._deadline.stop()
         if answer is None:
@@ -212,7 +226,8 @@ class Connection:
 
     async def _discard_body(self) -> None:
         """Read the request's body, which means nothing to any method that is served (RFC 9110 §9.3.1)."""
-        self._deadline.start(Phase.BODY, self._site.options.timeouts.body)
+        self._moment = 0  # by the end of a long body it is long ago
+        self._deadline.start(Phase.BODY, self._timeouts.body)
         if self._http.expects_continue:
             await self._transport.send(CONTINUE)
         while not self._http.discard_body():
@@ -222,8 +237,11 @@ class Connection:
     async def _send(self, response: Response, connection: bytes) -> None:
         request = self._request
         with_body = request is None or request.method != b"HEAD"
+        responder = self._responder
         try:
-            await self._responder.send(response, connection, with_body=with_body)
+            if not responder.send_nowait(response, connection, with_body=with_body):
+                self._deadline.stop()
+                await responder.send_rest()
         finally:
             self._log(response)
 
@@ -249,38 +267,26 @@ class Connection:
         """Read for a while what the peer is still sending, so that it reads our answer first (RFC 9112
         §9.6).
         """
-        self._deadline.start(Phase.LINGER, self._site.options.timeouts.linger)
+        self._deadline.start(Phase.LINGER, self._timeouts.linger)
         await self._transport.end()
         received = 0
         while received < _LINGER_BYTES and (data := await self._transport.receive()):
             received += len(data)
 
-    def _stalled(self, stalled: bool) -> None:
-        """The peer takes no more of a reply for now; or has taken what was to be sent, and waits for us."""
-        if not stalled:
-            self._deadline.stop()
-        elif self._deadline.phase is not Phase.WRITE:
-            self._delivered = self._transport.taken - self._transport.undelivered()
-            self._deadline.start(Phase.WRITE, self._site.options.timeouts.write)
-
-    def _reprieve(self) -> float:
-        """A slow reader has more time for as long as enough reaches it: what the kernel still holds back
-        moves in steps that may be minutes apart, so it is the peer's own acknowledgements that count.
-        """
-        if self._deadline.phase is not Phase.WRITE:
-            return 0.0
-        timeouts = self._site.options.timeouts
-        before, self._delivered = self._delivered, self._transport.taken - self._transport.undelivered()
-        return timeouts.write if self._delivered - before >= timeouts.write_rate * timeouts.write else 0.0
+    def _lose(self) -> None:
+        """The peer is gone: nobody needs what we are waiting for."""
+        self.lost = True
+        self._deadline.scope.cancel()
 
     def _give_up(self) -> None:
         """The peer has taken too long: tell it, where it may still be listening."""
         if self._deadline.phase in (Phase.HEAD, Phase.BODY):
             late = Refusal(HTTPStatus.REQUEST_TIMEOUT, f"{self._deadline.phase.value} timeout")
             response = self._site.exchange.refuse(late)
-            self._responder.send_nowait(response)
+            with suppress(ConnectionLost):
+                self._responder.send_nowait(response, CLOSE)
             self._log(response)
-        elif self._deadline.phase is Phase.WRITE:
+        elif self._delivery.is_under_way():
             self._transport.abort()
 
     def _log(self, response: Response) -> None:

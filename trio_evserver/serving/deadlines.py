@@ -13,6 +13,9 @@ from enum import Enum
 import msgspec
 import trio
 
+# At the cap nobody has to go who has only just connected: the first byte may be on its way.
+_FIRST_BYTE = 1.0  # seconds
+
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """How long a peer may take, in seconds.
@@ -34,6 +37,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 class Phase(Enum):
     """What a connection is waiting for."""
 
+    FIRST = "first"
+    """The first byte since it was accepted."""
     HEAD = "head"
     BODY = "body"
     IDLE = "idle"
@@ -114,15 +119,22 @@ class Deadlines:
             await self._some.wait()
 
     def cancel_idle(self) -> None:
-        """End the connections that are between two requests."""
+        """End the connections on which no request has begun."""
         for deadline in self._deadlines:
-            if deadline.phase is Phase.IDLE:
+            if deadline.phase is Phase.IDLE or deadline.phase is Phase.FIRST:
                 deadline.scope.cancel()
 
     def cancel_longest_idle(self, most: int) -> None:
-        """End up to `most` of the connections that have been between two requests for longest."""
-        idle = (deadline for deadline in self._deadlines if deadline.phase is Phase.IDLE)
-        for deadline in heapq.nsmallest(most, idle, key=lambda deadline: deadline.since):
+        """End up to `most` of them: those that have been between two requests for longest, and only then
+        those that have sent nothing for a while since they were accepted.
+        """
+        fresh = self.now - _FIRST_BYTE
+        silent = (
+            deadline
+            for deadline in self._deadlines
+            if deadline.phase is Phase.IDLE or (deadline.phase is Phase.FIRST and deadline.since <= fresh)
+        )
+        for deadline in heapq.nsmallest(most, silent, key=_turn_to_go):
             deadline.scope.cancel()
 
     def _look_at_clock(self) -> None:
@@ -135,6 +147,10 @@ class Deadlines:
                 if deadline.expires <= now:
                     deadline.expired = True
                     deadline.scope.cancel()
+
+
+def _turn_to_go(deadline: Deadline) -> tuple[bool, float]:
+    return deadline.phase is Phase.FIRST, deadline.since
 
 
 def _none() -> float:

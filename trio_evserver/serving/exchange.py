@@ -17,7 +17,7 @@ from trio_evserver.files.failures import RETRY_AFTER, refusal_for
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import ETagSource
-from trio_evserver.files.read_ahead import ReadMemory
+from trio_evserver.files.read_memory import ReadMemory
 from trio_evserver.files.validators import validators
 from trio_evserver.pages.errors import MEDIA_TYPE, error_page
 from trio_evserver.semantics.caching import cache_control
@@ -62,22 +62,27 @@ class Exchange:
     def __repr__(self) -> str:
         return f"<Exchange {self._cache!r}>"
 
-    def answer_nowait(self, request: Request) -> Answer | None:
-        """The answer to `request`, where that can be had without waiting; None: ask `answer`."""
+    def answer_nowait(self, request: Request, moment: int = 0) -> Answer | None:
+        """The answer to `request`, where that can be had without waiting; None: ask `answer`.
+
+        The request had begun to arrive before `moment`, if that is not 0.
+        """
         if request.method != b"GET" and request.method != b"HEAD":
             return self._without_resource(request)
         path = resolve(request.path)
         if isinstance(path, Refusal):
             return self.refuse(path)
-        if path.hidden and not self._hidden:
-            return self.refuse(_HIDDEN)
-        entry = self._cache.find_nowait(path)
+        entry = self._cache.find_nowait(path, moment)
         if entry is None or entry.representation is None:
-            return None
+            # Nothing hidden is ever looked for where it is not served, so that what was found is not hidden.
+            return self.refuse(_HIDDEN) if path.hidden and not self._hidden else None
         response = answer(request, entry.representation, self._policy)
         if isinstance(response, Refusal):
             return self.refuse(response)
-        if isinstance(response.body, Parts) or self._is_too_much(response):
+        body = response.body
+        if isinstance(body, Content) and len(body.data) <= UNCOUNTED:
+            return response
+        if isinstance(body, Parts) or self._is_too_much(response):
             lease = entry.lease()
             assert isinstance(lease, Lease)
             return self._settle(request, response, lease)

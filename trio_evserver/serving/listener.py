@@ -4,6 +4,7 @@ runs out.
 
 import errno
 import logging
+import select
 import socket
 from contextlib import suppress
 
@@ -14,7 +15,8 @@ from trio_evserver.serving.connection import converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.transport import SocketTransport, StreamTransport
+from trio_evserver.serving.stream_transport import StreamTransport
+from trio_evserver.serving.transport import SocketTransport
 
 logger = logging.getLogger("trio_evserver")
 
@@ -25,6 +27,13 @@ _BATCH = 16
 _PAUSE = 0.1
 _REQUEST = 16 * 1024  # bytes: a request's head, in all likelihood
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# The peer, or the way to it, was gone before it was accepted, or a firewall did not like it: accept(2).
+_GONE = frozenset(
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET",
+                 "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT")
+    if hasattr(errno, name)
+)  # fmt: skip
 
 
 async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nursery) -> None:
@@ -41,36 +50,53 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
         for _ in range(min(_BATCH, site.admission.limit - site.connections)):
             try:
                 connected, peer = listener.accept()
+                # The first has waited longest: if it is in time, so are those behind it.
+                late = queue.is_persistent and (late or not count) and has_waited_too_long(connected)
+                count += 1
+                if late:
+                    turn_away(connected, site, peer)
+                else:
+                    admit(connected, site, peer, nursery)
             except BlockingIOError:
                 emptied = True
                 break
             except OSError as error:
-                if error.errno in _EXHAUSTED:
+                site.accept_failed(error)
+                if error.errno not in _GONE:
                     await episode.pause(error)
                     break
-                continue  # the peer was gone before it was accepted: ECONNABORTED and the like, accept(2)
-            episode.over()
-            connected.setblocking(False)
-            # The first has waited longest: if it is in time, so are those behind it.
-            late = queue.is_persistent and (late or not count) and has_waited_too_long(connected)
-            count += 1
-            if late:
-                turn_away(connected, site, peer)
             else:
-                start(SocketTransport(connected, site.watch(connected)), site, peer, nursery)
-        queue.accepted(count, emptied=emptied)
+                episode.over()
+        else:
+            if not count:  # nothing but failures: it may well go on like this
+                await trio.sleep(_PAUSE)
+        # Where there was room for no more, it may have been emptied all the same.
+        queue.accepted(count, emptied=emptied or is_empty(listener))
+
+
+def admit(connected: socket.socket, site: Site, peer: object, nursery: trio.Nursery) -> None:
+    """Serve a connection that was just accepted. Raises OSError, and has closed it, where the system has
+    no room to watch it.
+    """
+    try:
+        connected.setblocking(False)
+        readiness = site.watch(connected)
+    except OSError:
+        connected.close()
+        raise
+    start(SocketTransport(connected, readiness), site, peer, nursery)
 
 
 def turn_away(connected: socket.socket, site: Site, peer: object) -> None:
     """Refuse a connection that nobody may be waiting on any more, at the least cost, and close it."""
     refusal = site.exchange.refuse(STALE)
     head, content = render_response(refusal, site.heads, CLOSE)
-    with connected:
+    with suppress(OSError), connected:
+        connected.setblocking(False)
         # A close with something unread would be a reset, and the answer be lost to it.
         with suppress(OSError):
             connected.recv(_REQUEST)
-        with suppress(OSError):
-            connected.send(head + content)
+        connected.send(head + content)
     site.turned_away(refusal, peer)
 
 
@@ -84,9 +110,13 @@ async def accept_streams(
         try:
             stream = await listener.accept()
         except OSError as error:
-            if error.errno not in _EXHAUSTED:
+            site.accept_failed(error)
+            if error.errno in _GONE:
+                await trio.lowlevel.checkpoint()
+            elif error.errno in _EXHAUSTED:
+                await episode.pause(error)
+            else:
                 raise
-            await episode.pause(error)
             continue
         episode.over()
         start(StreamTransport(stream), site, peer_of(stream), nursery)
@@ -100,10 +130,22 @@ def start(
     nursery.start_soon(converse, transport, site, peer, name="connection")
 
 
+def is_empty(listener: socket.socket) -> bool:
+    """Whether nobody waits in its accept queue, as far as can be told: nobody is refused on a guess."""
+    waiting = select.poll()
+    waiting.register(listener, select.POLLIN)
+    try:
+        return not waiting.poll(0)
+    except OSError:
+        return True
+
+
 async def wait_room(site: Site) -> None:
-    """Until fewer connections are open than may be: idle ones make room, the next ones wait in the kernel's
-    queue.
+    """Until fewer connections are open than may be: silent ones make room, the next ones wait in the
+    kernel's queue.
     """
+    if site.connections >= site.admission.limit:
+        site.full += 1
     while site.connections >= site.admission.limit:
         site.deadlines.cancel_longest_idle(_BATCH)
         with trio.move_on_after(_PAUSE):  # the limit, too, may have grown

@@ -10,25 +10,45 @@ has no more, which a short read or write shows, and only then waits for the next
 ended its side there will be no further change, so a socket that was told of it stays readable.
 """
 
+import logging
 import select
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
+logger = logging.getLogger("trio_evserver")
+
 READABLE = 1
 WRITABLE = 4
-ENDED = 0x2000 | 0x10 | 0x8
-"""The numbers of EPOLLIN, EPOLLOUT, and of EPOLLRDHUP, EPOLLHUP and EPOLLERR together."""
+_LOST = 0x10 | 0x8
+ENDED = 0x2000 | _LOST
+"""The numbers of EPOLLIN, EPOLLOUT, and of EPOLLRDHUP, EPOLLHUP and EPOLLERR together. The last two mean that
+the peer does not listen any more, either.
+"""
 
 _ALWAYS_READABLE = READABLE | ENDED
 _EVENTS_A_TURN = 512
+_PAUSE = 0.1  # seconds
 
 
 class Readiness(Protocol):
     """What is known of one socket: `events`, whose bits its user clears when the socket has no more."""
 
     events: int
+
+    moment: int
+    """What arrived by the last `wait` had begun to arrive before this moment; 0 where that is not known.
+
+    Moments are numbered, one to a turn of the hub: whatever is found out after a moment has come, the state
+    of a file say, is found out in time for all requests of it.
+    """
+
+    on_lost: Callable[[], None] | None
+    """Called when it turns out that the peer is gone, both ways, and no task waits to be told; where that can
+    be known.
+    """
 
     async def wait(self, event: int) -> None:
         """Until READABLE, or WRITABLE, may be true again. One task at a time. Cancellation: prompt."""
@@ -40,11 +60,13 @@ class Readiness(Protocol):
 class TrioReadiness:
     """A socket watched by Trio itself."""
 
-    __slots__ = ("_socket", "events")
+    __slots__ = ("_socket", "events", "moment", "on_lost")
 
     def __init__(self, watched: socket.socket) -> None:
         self._socket = watched
         self.events = READABLE | WRITABLE
+        self.moment = 0
+        self.on_lost: Callable[[], None] | None = None  # Trio tells only who waits
 
     def __repr__(self) -> str:
         return f"<TrioReadiness {self._socket.fileno()}>"
@@ -58,20 +80,23 @@ class TrioReadiness:
 
     def forget(self) -> None:
         """Trio forgets by itself."""
+        self.on_lost = None
 
 
 class HubReadiness:
     """A socket watched by the hub."""
 
-    __slots__ = ("_descriptor", "_hub", "_task", "_wanted", "events")
+    __slots__ = ("_descriptor", "_hub", "_task", "_wanted", "events", "moment", "on_lost")
 
     def __init__(self, hub: "Hub", descriptor: int) -> None:
         self._hub = hub
         self._descriptor = descriptor
         self._task: trio.lowlevel.Task | None = None
         self._wanted = 0
+        self.on_lost: Callable[[], None] | None = None
         # A peer that has just connected has often sent its request, too; trying costs less than asking.
         self.events = READABLE | WRITABLE
+        self.moment = 0
 
     def __repr__(self) -> str:
         return f"<HubReadiness {self._descriptor} {self.events:#x}>"
@@ -84,13 +109,18 @@ class HubReadiness:
     def tell(self, events: int) -> None:
         """The hub has learned of `events`."""
         self.events |= events
+        self.moment = self._hub.moment
         task = self._task
-        if task is not None and events & self._wanted:
+        if task is None:
+            if events & _LOST and self.on_lost is not None:
+                self.on_lost()
+        elif events & self._wanted:
             self._task = None
             trio.lowlevel.reschedule(task)
 
     def forget(self) -> None:
         self._hub.remove(self._descriptor)
+        self.on_lost = None  # it is a part of a cycle, and the collector hardly ever comes by
 
     def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
         self._task = None
@@ -103,6 +133,7 @@ class Hub:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, HubReadiness] = {}
+        self.moment = 0
 
     def __repr__(self) -> str:
         return f"<Hub {len(self._watched)} sockets>"
@@ -127,7 +158,14 @@ class Hub:
         watched = self._watched
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
-            for descriptor, events in self._epoll.poll(0, _EVENTS_A_TURN):
+            try:
+                told = self._epoll.poll(0, _EVENTS_A_TURN)
+            except OSError as error:  # no manual page knows why; what has changed is told the next time, too
+                logger.error("cannot ask which sockets have changed: %s", error)
+                await trio.sleep(_PAUSE)
+                continue
+            self.moment += 1
+            for descriptor, events in told:
                 readiness = watched.get(descriptor)
                 if readiness is not None:
                     readiness.tell(events)

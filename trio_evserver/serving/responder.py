@@ -6,8 +6,10 @@ from http import HTTPStatus
 
 import trio
 
+from trio_evserver.files.disk import Buffer
 from trio_evserver.files.lease import Lease
-from trio_evserver.files.read_ahead import FileChangedError, ReadAhead, Reading
+from trio_evserver.files.read_ahead import ReadAhead, Reading
+from trio_evserver.files.region_reader import FileChangedError, Span
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.http_date import format_http_date
@@ -41,23 +43,22 @@ class Heads:
     def __repr__(self) -> str:
         return f"<Heads of {self._date.decode()}>"
 
-    def begin(self, status: HTTPStatus, connection: bytes) -> bytes:
-        """Status line, Date, Server and the `connection` field, made once a second (RFC 9110 §6.6.1)."""
+    def head(self, response: Response, connection: bytes) -> bytes:
+        """The whole head of a response, ready-made fields as they are.
+
+        Status line, Date, Server and the `connection` field are made once a second (RFC 9110 §6.6.1).
+        """
         now = self._clock()
         if not self._until - 1 <= now < self._until:  # a clock may also be set back
             self._until = int(now) + 1
             self._date = format_http_date(int(now))
             self._made = {KEEP_ALIVE: {}, KEEP_ALIVE_SAID: {}, CLOSE: {}}
-        made = self._made[connection]
-        head = made.get(status)
-        if head is None:
+        status = response.status
+        beginning = self._made[connection].get(status)
+        if beginning is None:
             fields = render_fields(((b"Date", self._date), *self._fields))
-            head = made[status] = status_line(status) + fields + connection
-        return head
-
-    def head(self, response: Response, connection: bytes) -> bytes:
-        """The whole head of a response, ready-made fields as they are."""
-        return self.begin(response.status, connection) + (response.head or render_head(response.fields))
+            beginning = self._made[connection][status] = status_line(status) + fields + connection
+        return beginning + (response.head or render_head(response.fields))
 
 
 class BodyCutError(Exception):
@@ -69,7 +70,7 @@ class BodyCutError(Exception):
 class Responder:
     """Sends the responses of one connection. `sent` counts the bytes of body of the last one."""
 
-    __slots__ = ("_heads", "_nursery", "_read_ahead", "_transport", "sent")
+    __slots__ = ("_heads", "_nursery", "_pending", "_read_ahead", "_transport", "sent")
 
     def __init__(
         self, transport: Transport, heads: Heads, read_ahead: ReadAhead, nursery: trio.Nursery
@@ -79,35 +80,39 @@ class Responder:
         self._heads = heads
         self._read_ahead = read_ahead
         self._nursery = nursery
+        self._pending: tuple[bytes, bytes, int] = (b"", b"", 0)  # head, content, how much of them was sent
         self.sent = 0
 
     def __repr__(self) -> str:
         return f"<Responder {self._transport!r}>"
 
-    async def send(self, response: Response, connection: bytes, *, with_body: bool = True) -> None:
-        """Send a response that is held in memory. Raises ConnectionLost."""
+    def send_nowait(self, response: Response, connection: bytes, *, with_body: bool = True) -> bool:
+        """Send a response that is held in memory; False if `send_rest` is to send what the peer did not take
+        at once. Raises ConnectionLost.
+        """
         self.sent = 0
+        head = self._heads.head(response, connection)
         body = response.body
-        if not with_body or not isinstance(body, Content):
-            await self._transport.send(self._head(response, connection))
-            return
-        size = len(body.data)
-        if size > UNCOUNTED:
-            memory = self._read_ahead.memory
-            memory.hold(size)
-            try:
-                await self._transport.send(self._head(response, connection), body.data)
-            finally:
-                memory.give_back(size)
-        else:
-            await self._transport.send(self._head(response, connection), body.data)
-        self.sent = size
-
-    def send_nowait(self, response: Response) -> None:
-        """Send as much of a last response as the transport takes at once; it may be lost."""
-        head, content = render_response(response, self._heads, CLOSE)
+        content = body.data if with_body and isinstance(body, Content) else b""
+        sent = self._transport.send_nowait(head, content)
+        if sent < len(head) + len(content):
+            self._pending = (head, content, sent)
+            return False
         self.sent = len(content)
-        self._transport.send_nowait(head + content)
+        return True
+
+    async def send_rest(self) -> None:
+        """Send what is left of the last response. Raises ConnectionLost."""
+        head, content, sent = self._pending
+        self._pending = (b"", b"", 0)
+        memory, size = self._read_ahead.memory, len(content)
+        held = size if size > UNCOUNTED else 0
+        memory.hold(held)
+        try:
+            await self._transport.send_rest(head, content, sent)
+        finally:
+            memory.give_back(held)
+        self.sent = size
 
     async def send_file(self, response: Response, body: Parts, lease: Lease, connection: bytes) -> None:
         """Send a response whose body is read from the file of `lease`.
@@ -116,30 +121,42 @@ class Responder:
         and `BodyCutError` afterwards; ConnectionLost.
         """
         self.sent = 0
-        reading = self._read_ahead.open(lease, body, self._nursery, self._transport.wait_writable)
+        transport = self._transport
+        reading = self._read_ahead.open(
+            lease, body, self._nursery, transport.wait_writable, in_place=transport.sends_in_place
+        )
         try:
-            data = await reading.next()
-            assert data is not None
-            await self._transport.send(self._head(response, connection), data)
-            await self._send_rest(reading, len(data))
+            part = await reading.next()
+            await self._send_parts(reading, part, self._heads.head(response, connection))
         finally:
             reading.close()
 
-    async def _send_rest(self, reading: Reading, sent: int) -> None:
-        self.sent = sent
-        yielded = sent
+    async def _send_parts(self, reading: Reading, part: Buffer | Span | None, head: bytes) -> None:
+        yielded = 0
         try:
-            while (data := await reading.next()) is not None:
-                await self._transport.send(data)
-                self.sent += len(data)
+            while part is not None:
+                self.sent += await self._send_part(reading, part, head)
+                head = b""
                 if self.sent - yielded >= _BURST:
                     yielded = self.sent
                     await trio.lowlevel.checkpoint()
+                part = await reading.next()
         except (OSError, FileChangedError) as error:
             raise BodyCutError(f"after {self.sent} bytes: {error}") from error
 
-    def _head(self, response: Response, connection: bytes) -> bytes:
-        return self._heads.head(response, connection)
+    async def _send_part(self, reading: Reading, part: Buffer | Span, head: bytes) -> int:
+        """Send the head and the part; how many bytes of that, the rest of it will come again."""
+        if not isinstance(part, Span):
+            await (self._transport.send(head, part) if head else self._transport.send(part))
+            return len(part)
+        try:
+            sent = await self._transport.send_from(head, part, reading.left_of)
+        except OSError as error:
+            reading.cannot_send(error)
+            sent = 0
+        if sent < part.length:
+            reading.put_back(part, sent)
+        return sent
 
 
 def render_head(fields: FieldLines) -> bytes:

@@ -14,7 +14,7 @@ from trio_evserver.serving.connection import converse
 from trio_evserver.serving.listener import accept_sockets, accept_streams, peer_of
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.site import Site, Statistics, open_site
-from trio_evserver.serving.transport import StreamTransport
+from trio_evserver.serving.stream_transport import StreamTransport
 
 Listener: TypeAlias = socket.socket | trio.abc.Listener[trio.abc.Stream]
 """A listening socket, or any Trio listener."""

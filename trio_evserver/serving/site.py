@@ -2,6 +2,7 @@
 connection they come.
 """
 
+import errno
 import os
 import secrets
 import socket
@@ -40,16 +41,21 @@ _CACHE_SHARE = 8
 class Statistics(msgspec.Struct, frozen=True):
     """Where a site stands.
 
-    `connections` are open now; of those `accepted` so far `lost` ended because the peer was gone.
+    `connections` are open now; of those `accepted` so far `lost` ended because the peer was gone. Accepting
+    has had to wait for room so often (`full`), and failed so often by the name of the error. Turns of the
+    event loop are in seconds: the longest so far, and how many were longer than each of a few lengths.
     `responses` counts by status; `sent` is in bytes of body. `reads` are the file calls in worker threads;
-    `held` the bytes read and not yet sent, and `held_peak` the most of them.
+    `held` the bytes read and not yet sent, `held_peak` the most of them and `held_limit` their bound.
     """
 
     connections: int
     accepted: int
     lost: int
     limit: int
+    full: int
+    accept_errors: dict[str, int]
     longest_turn: float
+    long_turns: dict[float, int]
     refused_stale: int
     refused_crowded: int
     responses: dict[int, int]
@@ -57,6 +63,7 @@ class Statistics(msgspec.Struct, frozen=True):
     reads: WorkerStatistics
     held: int
     held_peak: int
+    held_limit: int
     cache: CacheStatistics
 
 
@@ -90,10 +97,11 @@ class Site:
         self.admission = ConnectionLimit(options.max_connections, lambda: self.connections)
         self.draining = False
         self.connections = self.accepted = self.lost = 0
-        self.refused_stale = self.refused_crowded = 0
+        self.refused_stale = self.refused_crowded = self.full = 0
         self._cache = cache
         self._workers = workers
         self._responses: dict[int, int] = {}
+        self._accept_errors: dict[str, int] = {}
         self._sent = 0
         self._waiting_for_room = trio.lowlevel.ParkingLot()
 
@@ -108,7 +116,10 @@ class Site:
             accepted=self.accepted,
             lost=self.lost,
             limit=self.admission.limit,
+            full=self.full,
+            accept_errors=dict(self._accept_errors),
             longest_turn=self.admission.longest,
+            long_turns=dict(self.admission.long_turns),
             refused_stale=self.refused_stale,
             refused_crowded=self.refused_crowded,
             responses={int(status): count for status, count in self._responses.items()},
@@ -116,6 +127,7 @@ class Site:
             reads=self._workers.statistics(),
             held=memory.held,
             held_peak=memory.peak,
+            held_limit=memory.limit,
             cache=self._cache.statistics(),
         )
 
@@ -140,6 +152,11 @@ class Site:
         self.count(response.status, 0)
         if self.access_log is not None:
             self.access_log.record(peer, time.time(), None, response.status, 0)
+
+    def accept_failed(self, error: OSError) -> None:
+        """A connection could not be accepted, or not be watched."""
+        name = errno.errorcode.get(error.errno or 0, str(error.errno))
+        self._accept_errors[name] = self._accept_errors.get(name, 0) + 1
 
     def connection_began(self) -> None:
         """One connection more."""

@@ -1,11 +1,12 @@
 """How bytes reach the peer: two transports behind one small interface.
 
-`SocketTransport` works on the socket itself, for speed. `StreamTransport` works on any `trio.abc.Stream`,
-memory streams and TLS included. Neither offers readability: TLS buffers, so a readable socket means nothing
-there.
+`SocketTransport` works on the socket itself, for speed. `StreamTransport` (serving/stream_transport.py) works
+on any `trio.abc.Stream`, memory streams and TLS included. Neither offers readability: TLS buffers, so a
+readable socket means nothing there.
 """
 
 import fcntl
+import os
 import select
 import socket
 import struct
@@ -16,16 +17,15 @@ from typing import Protocol
 import trio
 
 from trio_evserver.files.disk import Buffer
+from trio_evserver.files.region_reader import Span
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
 
-_RECEIVE = 16 * 1024
+RECEIVE = 16 * 1024
+"""The most bytes of one receive."""
 # A peer that sends faster than it is read never makes a receive wait; after so many the others have a turn.
 _BURST = 4
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
 _JOIN = 16 * 1024
-# A deadline for progress means something only if progress is reported in small steps.
-_STEP = 16 * 1024
-_FAREWELL = 2.0  # seconds
 _COUNT = struct.Struct("i")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -42,8 +42,18 @@ class Transport(Protocol):
     has.
     """
 
+    moment: int
+    """What was received last had begun to arrive before this moment (see `Readiness`); 0 where that is not
+    known.
+    """
+
     taken: int
     """Bytes that were handed to the operating system, or to the stream, so far."""
+
+    def notice_loss(self, lost: Callable[[], None]) -> None:
+        """Have `lost` called if the peer turns out to be gone, both ways, while nothing waits for it; where
+        that can be told.
+        """
 
     def undelivered(self) -> int:
         """Those of them that have not reached the peer, as far as can be told."""
@@ -58,8 +68,22 @@ class Transport(Protocol):
         then unknown.
         """
 
-    def send_nowait(self, data: bytes) -> None:
-        """Send what fits at once; a farewell, whose loss harms nobody."""
+    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
+        """Send what fits at once of both, in order; how many bytes that was. Raises ConnectionLost."""
+
+    async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
+        """Send what `send_nowait` left of both after `sent` bytes; raises and is cancelled as `send`."""
+
+    sends_in_place: bool
+    """Whether there is a `send_from`."""
+
+    async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
+        """Send `head`, whatever comes of the rest, and then what can be of `span`; how many bytes of that.
+
+        `left_of` is asked after each wait for the peer how many bytes of the span, behind the first so many,
+        may still be sent. Raises OSError where none can be sent in place, ConnectionLost; is cancelled as
+        `send`.
+        """
 
     async def wait_writable(self) -> None:
         """Until the peer takes some bytes."""
@@ -81,13 +105,16 @@ class Transport(Protocol):
 class SocketTransport:
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_burst", "_readiness", "_socket", "on_stall", "taken")
+    __slots__ = ("_burst", "_readiness", "_socket", "moment", "on_stall", "taken")
+
+    sends_in_place = True
 
     def __init__(self, connected: socket.socket, readiness: Readiness) -> None:
         self._socket = connected
         self._readiness = readiness
         self._burst = 0
-        self.on_stall: Callable[[bool], None] = _ignore
+        self.on_stall: Callable[[bool], None] = nobody
+        self.moment = 0
         self.taken = 0
 
     def __repr__(self) -> str:
@@ -95,72 +122,119 @@ class SocketTransport:
 
     async def receive(self) -> bytes:
         readiness = self._readiness
+        self.moment = 0
         while True:
             if not readiness.events & READABLE:
                 self._burst = 0
                 await readiness.wait(READABLE)
+                self.moment = readiness.moment
             elif self._burst >= _BURST:
                 self._burst = 0
                 await trio.lowlevel.checkpoint()
             self._burst += 1
             try:
-                data = self._socket.recv(_RECEIVE)
+                data = self._socket.recv(RECEIVE)
             except BlockingIOError:
                 readiness.events &= ~READABLE
                 continue
             except OSError as error:
                 raise ConnectionLost from error
             # Fewer bytes than asked for: there are no more now, and asking would only say so.
-            if len(data) < _RECEIVE and not readiness.events & ENDED:
+            if len(data) < RECEIVE and not readiness.events & ENDED:
                 readiness.events &= ~READABLE
             return data
 
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
-        size = len(head) + len(body)
+        sent = self.send_nowait(head, body)
+        if sent < len(head) + len(body):
+            await self.send_rest(head, body, sent)
+
+    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
         try:
-            if not body or size <= _JOIN:
-                if body:
-                    head, body = b"".join((head, body)), b""
+            if not body:
                 sent = self._socket.send(head)
+            elif len(body) <= _JOIN:
+                sent = self._socket.send(b"".join((head, body)))
             else:
                 sent = self._socket.sendmsg((head, body))
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ConnectionLost from error
+        self.taken += sent
+        return sent
+
+    async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
+        await self._wait_room()
+        for buffer in (head, body):
+            view = memoryview(buffer)[sent:]
+            sent = max(0, sent - len(buffer))
+            while view:
+                try:
+                    count = self._socket.send(view)
+                except BlockingIOError:
+                    count = 0
+                except OSError as error:
+                    raise ConnectionLost from error
+                self.taken += count
+                view = view[count:]
+                # Only of a socket that took less than it was offered is it told that there is room again.
+                if view:
+                    await self._wait_room()
+        self.on_stall(False)
+
+    async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
+        if head:
+            await self._send_ahead(head)
+        sent, room = 0, span.length
+        while room:
+            try:
+                count = os.sendfile(self._socket.fileno(), span.descriptor, span.offset + sent, room)
+            except BlockingIOError:
+                await self._wait_room()
+            except ConnectionError as error:
+                raise ConnectionLost from error
+            except OSError:  # of the file, or of the socket: reading and sending will tell
+                if sent:
+                    break
+                self.on_stall(False)
+                raise
+            else:
+                sent += count
+                self.taken += count
+                if not count or sent == span.length:
+                    break
+                if not self._is_writable():  # or else it is the file that ended
+                    await self._wait_room()
+            room = left_of(span, sent)
+        self.on_stall(False)
+        return sent
+
+    async def _send_ahead(self, head: bytes) -> None:
+        """Send the head so that what follows travels in the same packet (MSG_MORE, tcp(7))."""
+        try:
+            sent = self._socket.send(head, socket.MSG_MORE)
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise ConnectionLost from error
         self.taken += sent
-        if sent < size:
-            await self._send_rest((head, body), sent)
-
-    async def _send_rest(self, buffers: tuple[Buffer, ...], sent: int) -> None:
-        for buffer in buffers:
-            view = memoryview(buffer)[sent:]
-            sent = max(0, sent - len(buffer))
-            while view:
-                await self._wait_room()
-                try:
-                    count = self._socket.send(view)
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    raise ConnectionLost from error
-                self.taken += count
-                view = view[count:]
-        self.on_stall(False)
-
-    def send_nowait(self, data: bytes) -> None:
-        try:
-            self._socket.send(data)
-        except OSError:
-            return
+        if sent < len(head):
+            await self.send_rest(head, b"", sent)
 
     async def wait_writable(self) -> None:
         # That the last write was taken whole does not mean that there is room for another: the kernel knows.
-        writable = select.poll()
-        writable.register(self._socket, select.POLLOUT)
-        if not writable.poll(0):
+        if not self._is_writable():
             await self._wait_room()
             self.on_stall(False)
+
+    def _is_writable(self) -> bool:
+        writable = select.poll()
+        writable.register(self._socket, select.POLLOUT)
+        return bool(writable.poll(0))
+
+    def notice_loss(self, lost: Callable[[], None]) -> None:
+        self._readiness.on_lost = lost
 
     def undelivered(self) -> int:
         try:
@@ -175,6 +249,7 @@ class SocketTransport:
         await self._readiness.wait(WRITABLE)
 
     async def end(self) -> None:
+        self._readiness.on_lost = None  # from now on, that the peer ends its side as well is no loss
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -191,73 +266,5 @@ class SocketTransport:
             return
 
 
-class StreamTransport:
-    """Any stream; takes it over."""
-
-    __slots__ = ("_aborted", "_stream", "on_stall", "taken")
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-        self.on_stall: Callable[[bool], None] = _ignore
-        self.taken = 0
-        self._aborted = False
-
-    def __repr__(self) -> str:
-        return f"<StreamTransport {self._stream!r}>"
-
-    async def receive(self) -> bytes:
-        try:
-            return bytes(await self._stream.receive_some(_RECEIVE))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionLost from error
-
-    async def send(self, head: Buffer, body: Buffer = b"") -> None:
-        data = memoryview(b"".join((head, body)))
-        try:
-            for offset in range(0, len(data), _STEP):
-                self.on_stall(True)
-                await self._stream.send_all(data[offset : offset + _STEP])
-                self.taken += min(_STEP, len(data) - offset)
-                self.on_stall(False)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionLost from error
-
-    def send_nowait(self, data: bytes) -> None:
-        """A stream cannot send without waiting; the farewell is lost."""
-
-    def undelivered(self) -> int:
-        """A stream does not tell."""
-        return 0
-
-    async def wait_writable(self) -> None:
-        self.on_stall(True)
-        try:
-            await self._stream.wait_send_all_might_not_block()
-            self.on_stall(False)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionLost from error
-
-    async def end(self) -> None:
-        if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            try:
-                await self._stream.send_eof()
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise ConnectionLost from error
-
-    async def close(self) -> None:
-        if self._aborted:
-            await trio.aclose_forcefully(self._stream)
-            return
-        # A farewell (close_notify, in TLS) may have to wait for the peer.
-        with trio.move_on_after(_FAREWELL, shield=True):
-            await self._stream.aclose()
-
-    def abort(self) -> None:
-        """A stream that is closed forcefully sends no farewell (close_notify, in TLS): the peer sees a
-        truncation.
-        """
-        self._aborted = True
-
-
-def _ignore(stalled: bool) -> None:
+def nobody(stalled: bool) -> None:
     """No one is interested."""

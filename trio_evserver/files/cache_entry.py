@@ -1,0 +1,41 @@
+"""What the cache keeps of one name."""
+
+from trio_evserver.files.lease import Lease
+from trio_evserver.files.open_file import OpenFile
+from trio_evserver.semantics.message import Refusal
+from trio_evserver.semantics.representation import Representation
+
+ENTRY_COST = 4096
+"""Bytes that an entry costs beside its content: the objects that describe it, measured with tracemalloc."""
+USUAL_NAME = 256
+"""Included in it is a name of so many bytes; a client can ask for longer ones."""
+
+
+class Entry:
+    """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds)."""
+
+    __slots__ = ("checked", "cost", "file", "moment", "probe", "refusal", "representation")
+
+    def __init__(self, found: Lease | Refusal, probe: bytes, checked: float) -> None:
+        self.checked = checked
+        self.probe = probe
+        self.moment = 0
+        self.cost = ENTRY_COST
+        self.file: OpenFile | None = None
+        self.representation: Representation | None = None
+        self.refusal: Refusal | None = None
+        if isinstance(found, Refusal):
+            self.refusal = found
+        else:
+            self.file = found.file
+            self.representation = found.representation
+            self.cost += len(found.representation.content or b"")
+
+    def lease(self) -> Lease | Refusal:
+        """A lease on the file, for its taker to release, or why there is none."""
+        if self.refusal is not None:
+            return self.refusal
+        assert self.file is not None
+        assert self.representation is not None
+        self.file.acquire()
+        return Lease(self.representation, self.file, b"")

@@ -1,0 +1,34 @@
+"""openat2(2), which CPython has no binding for (cpython#141878): its number, its flags and how to call it."""
+
+import ctypes
+from collections.abc import Callable
+from typing import TypeAlias
+
+Syscall: TypeAlias = Callable[..., int]
+
+# All architectures share the number but alpha, where a trial fails and the fallback serves.
+OPENAT2 = 437
+AT_FDCWD = -100
+# The RESOLVE_ flags of linux/openat2.h.
+NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH, CACHED = 0x01, 0x02, 0x04, 0x08, 0x20
+
+
+class OpenHow(ctypes.Structure):
+    """struct open_how: flags, mode, resolve."""
+
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def bind(library: type[ctypes.CDLL]) -> Syscall:
+    """syscall(2) with the arguments of openat2; where it fails it returns -1 and `ctypes.get_errno` tells."""
+    syscall = library(None, use_errno=True).syscall
+    syscall.argtypes = (
+        ctypes.c_long,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.POINTER(OpenHow),
+        ctypes.c_size_t,
+    )
+    syscall.restype = ctypes.c_long
+    bound: Syscall = syscall
+    return bound

@@ -1,0 +1,97 @@
+"""One region of an open file, by each of the ways to have it: left in the page cache and sent from there,
+read from the page cache on the event loop, or read in a worker. Whichever it is, the file is asked each
+time whether it is still the one that was announced.
+"""
+
+import errno
+
+import msgspec
+
+from trio_evserver.files.disk import Buffer, Disk
+from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.workers import Workers
+from trio_evserver.semantics.message import Region
+
+# What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
+_NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+
+
+class FileChangedError(Exception):
+    """The file is not any more the one whose length and validators were announced."""
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """Bytes of an open file that a moment ago were all in the page cache, to be sent from there."""
+
+    descriptor: int
+    offset: int
+    length: int
+
+
+class RegionReader:
+    """Reads regions. One per site."""
+
+    def __init__(self, disk: Disk, workers: Workers, *, cached_reads: bool) -> None:
+        """`cached_reads`: the page cache is asked on the event loop."""
+        self._disk = disk
+        self._workers = workers
+        self._cached_reads = cached_reads
+        self._without_sendfile: set[int] = set()  # devices
+
+    def __repr__(self) -> str:
+        return f"<RegionReader cached_reads={self._cached_reads}>"
+
+    def find_span(self, file: OpenFile, region: Region) -> Span:
+        """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
+        place; BlockingIOError: nothing.
+        """
+        device = file.identity.device
+        if not (self._cached_reads and file.local) or device in self._without_sendfile:
+            raise BlockingIOError
+        length = self._disk.cached_length(file.descriptor, device, region.length, region.offset)
+        self._check(file)
+        return Span(file.descriptor, region.offset, length)
+
+    def cannot_send(self, file: OpenFile, error: OSError) -> None:
+        """A span of the file could not be sent: if it never can be, files of its device are read from now
+        on.
+        """
+        if error.errno in _NEVER:
+            self._without_sendfile.add(file.identity.device)
+
+    def read_cached(self, file: OpenFile, region: Region) -> Buffer:
+        """What the page cache holds of the beginning of `region`, at least a byte; BlockingIOError:
+        nothing.
+        """
+        if not (self._cached_reads and file.local):
+            raise BlockingIOError
+        data = self._disk.read_cached(file.descriptor, file.identity.device, region.length, region.offset)
+        self._check(file)
+        return data
+
+    async def read(self, file: OpenFile, region: Region) -> Buffer:
+        """The bytes of `region`, read in a worker; takes over one use of the file for as long as it reads."""
+
+        def job() -> bytes:
+            try:
+                data = self._disk.read(file.descriptor, region.length, region.offset)
+                if len(data) < region.length:
+                    raise FileChangedError(f"ends at {region.offset + len(data)}")
+                self._check(file)
+                return data
+            finally:
+                file.release()
+
+        return await self._workers.run(job, mount=file.mount, never_ran=file.release)
+
+    def _check(self, file: OpenFile) -> None:
+        """After each read: is it still the file that was announced?
+
+        A file that has grown was appended to, and the bytes that were announced are still right; one whose
+        name was removed or given to another has a new ctime and the old bytes. Anything else may have
+        rewritten what was read.
+        """
+        status = self._disk.status(file.descriptor)
+        identity = file.identity
+        if status.st_mtime_ns != identity.modified and status.st_size <= identity.size:
+            raise FileChangedError("rewritten" if status.st_size == identity.size else "cut short")

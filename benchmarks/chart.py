@@ -39,7 +39,7 @@ path.{name} {{ stroke: {colour}; }} .mark.{name}, .broad.{name}, .bar.{name} {{ 
 
 _LIGHT = _COLOURS.format(ground="#ffffff", edge="#c9d1db", grid="#e8ecf1", ink="#1b2430", soft="#566171")
 _DARK = _COLOURS.format(ground="#11161d", edge="#354152", grid="#212a35", ink="#e8edf3", soft="#9aa7b7")
-_HUES = {  # each series on light and on dark ground
+HUES = {  # each series on light and on dark ground
     "ours": ("#1d63d8", "#6aa5ff"),
     "nginx": ("#2f9e6e", "#4cc794"),
     "workers": ("#d9630a", "#ff9a4d"),
@@ -56,10 +56,10 @@ _HUES = {  # each series on light and on dark ground
 STYLE = (
     _SHAPES
     + _LIGHT
-    + "".join(_SERIES.format(name=name, colour=light) for name, (light, _) in _HUES.items())
+    + "".join(_SERIES.format(name=name, colour=light) for name, (light, _) in HUES.items())
     + "@media (prefers-color-scheme: dark) {\n"
     + _DARK
-    + "".join(_SERIES.format(name=name, colour=dark) for name, (_, dark) in _HUES.items())
+    + "".join(_SERIES.format(name=name, colour=dark) for name, (_, dark) in HUES.items())
     + "}\n"
 )
 

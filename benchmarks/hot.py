@@ -9,11 +9,14 @@ from benchmarks import report
 from benchmarks.contest import LOGGED, Contender, run_row
 from benchmarks.figures import ratios, spread
 from benchmarks.growth_picture import draw_growth
+from benchmarks.hot_picture import draw_hot
 from benchmarks.instruments import programs
 from benchmarks.machine import describe, pin_client
-from benchmarks.peers.catalogue import ALL, Ready, make_ready
+from benchmarks.peers.catalogue import ALL, PROJECT, Ready, make_ready
 from benchmarks.rows import GROWTH, Row, chosen
 from benchmarks.venvs import MissingError
+
+PUBLISHED = PROJECT / "docs" / "pictures"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each peer in each row (default 5)")
     parser.add_argument("--seconds", type=float, default=5, help="length of one run (default 5)")
     parser.add_argument("--python", help="the interpreter under test, for ours and for the Python peers")
+    parser.add_argument("--publish", action="store_true", help="write the pictures to docs/pictures/ too")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -49,7 +53,7 @@ def main(options: argparse.Namespace) -> None:
             "hot", {"machine": machine, "versions": versions, "missing": missing, "rows": kept}
         )
     print(f"\nfigures: {path}")
-    _draw(kept)
+    _draw(kept, f"{machine['cpu'].partition(',')[0]}, {machine['python']}", publish=options.publish)
 
 
 def _make_ready(names: Sequence[str], python: str | None) -> tuple[dict[str, Ready], dict[str, str]]:
@@ -127,10 +131,13 @@ def _record(row: Row, contenders: Sequence[Contender]) -> dict[str, object]:
     }
 
 
-def _draw(kept: Sequence[dict[str, object]]) -> None:
-    """The curve over open connections, if all of its rows were run."""
+def _draw(kept: Sequence[dict[str, object]], machine: str, *, publish: bool) -> None:
+    """The bars of the first row, and the curve over open connections, if all of its rows were run."""
+    pictures = {f"{row['row']}.svg": draw_hot(row, machine) for row in kept if row["row"] == "keepalive-1k"}
     growth = [record for record in kept if str(record["row"]).startswith("growth-")]
     if len(growth) == len(GROWTH):
-        path = report.OUT / "growth.svg"
-        path.write_text(draw_growth(growth))
-        print(f"picture: {path}")
+        pictures["growth.svg"] = draw_growth(growth)
+    for name, picture in pictures.items():
+        for folder in [report.OUT, *([PUBLISHED] if publish else [])]:
+            (folder / name).write_text(picture)
+            print(f"picture: {folder / name}")

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.ancestor_picture import Figure, draw_ancestor
 from benchmarks.chart import Scale, short
 from benchmarks.growth_picture import draw_growth
+from benchmarks.hot_picture import draw_hot
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -55,6 +56,19 @@ def test_ancestor_draws_each_series_and_the_limit() -> None:
 def test_ancestor_knows_light_and_dark() -> None:
     """The reader's own setting chooses the colours."""
     assert "@media (prefers-color-scheme: dark)" in _draw(_figures())
+
+
+def test_hot_has_a_bar_for_each_server() -> None:
+    """In the order of their medians, each with its name; one without a figure is left to the table."""
+    samples = {"ours": [5e4, 4e4, 6e4], "nginx": [9e4], "tornado": [5e3], "gone": []}
+    row = {
+        "title": "1 KiB",
+        "peers": {name: {"samples": [{"figure": value} for value in got]} for name, got in samples.items()},
+    }
+    root = ElementTree.fromstring(draw_hot(row, "here <&>"))
+    words = [element.text for element in root.iter(f"{SVG}text") if element.get("class") == "head"]
+    assert words == ["nginx", "trio_evserver", "tornado"]
+    assert sum(element.get("class", "").startswith("bar ") for element in root.iter()) == 3
 
 
 def test_growth_is_well_formed() -> None:

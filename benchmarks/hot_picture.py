@@ -13,7 +13,7 @@ LEFT, RIGHT = 190, WIDTH - 90
 def draw_hot(row: Mapping[str, Any], machine: str) -> str:
     """`row` is the record of one row as the JSON keeps it: samples by peer; `machine` a line about where."""
     medians = sorted(_medians(row).items(), key=lambda each: -each[1])
-    highest = max((value for _, value in medians), default=1.0)
+    highest = max((_spread(row, name)[1] for name, _ in medians), default=1.0)
     across = Scale(0, highest, LEFT, RIGHT, logarithmic=False)
     bottom = TOP + STEP * len(medians)
     parts = [

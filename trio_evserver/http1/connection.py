@@ -52,6 +52,18 @@ class Connection:
     `discard_body`.
     """
 
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_empty_line",
+        "_limits",
+        "_open",
+        "_request",
+        "_state",
+        "has_body",
+        "keep_alive",
+    )
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._buffer = Buffer()

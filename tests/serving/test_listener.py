@@ -16,7 +16,7 @@ from tests.serving.answers import read_answer
 from tests.serving.conversations import Recorder, hear_all, opened, request
 from trio_evserver.serving import admission as admission_module
 from trio_evserver.serving import listener as listener_module
-from trio_evserver.serving.listener import accept_sockets, accept_streams, peer_of
+from trio_evserver.serving.listener import accept_sockets, accept_streams, batch, peer_of
 from trio_evserver.serving.options import Options
 
 ONCE = request("/ten.txt", "Connection: close")
@@ -277,3 +277,15 @@ async def test_the_peer() -> None:
         assert peer_of(server) == client.socket.getsockname()
     assert peer_of(memory_stream_pair()[0]) is None
     assert peer_of(server) is None  # it is closed
+
+
+@pytest.mark.parametrize(
+    ("connections", "accepted"),
+    [(0, 16), (100, 16), (1_000, 125), (10_000, 256)],
+    ids=["none are in", "few", "an eighth of those who are in", "never more"],
+)
+def test_who_comes_has_a_share(connections: int, accepted: int) -> None:
+    """The more are in, the more are accepted between two of their turns, or 1,000 who come to a server that has
+    time for them all would wait for seconds.
+    """
+    assert batch(connections) == accepted

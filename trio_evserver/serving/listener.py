@@ -21,8 +21,10 @@ from trio_evserver.serving.transport import SocketTransport
 logger = logging.getLogger("trio_evserver")
 
 # Connections that are accepted before those that are already in have another turn; h2o takes 10, lighttpd
-# 100.
+# 100. The more are in, the longer a turn may be, and who comes must not wait for too many of them.
 _BATCH = 16
+_SHARE = 8
+_LARGEST_BATCH = 256
 # The machine is out of something. Trio's serve_listeners waits as long.
 _PAUSE = 0.1
 _REQUEST = 16 * 1024  # bytes: a request's head, in all likelihood
@@ -47,7 +49,7 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
         await trio.lowlevel.wait_readable(listener)
         await wait_room(site)
         count, emptied, late = 0, False, False
-        for _ in range(min(_BATCH, site.admission.limit - site.connections)):
+        for _ in range(min(batch(site.connections), site.admission.limit - site.connections)):
             try:
                 connected, peer = listener.accept()
                 # The first has waited longest: if it is in time, so are those behind it.
@@ -72,6 +74,11 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
                 await trio.sleep(_PAUSE)
         # Where there was room for no more, it may have been emptied all the same.
         queue.accepted(count, emptied=emptied or is_empty(listener))
+
+
+def batch(connections: int) -> int:
+    """How many are accepted at a time, when so many are open."""
+    return min(max(_BATCH, connections // _SHARE), _LARGEST_BATCH)
 
 
 def admit(connected: socket.socket, site: Site, peer: object, nursery: trio.Nursery) -> None:

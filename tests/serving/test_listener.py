@@ -285,7 +285,7 @@ async def test_the_peer() -> None:
     ids=["none are in", "few", "an eighth of those who are in", "never more"],
 )
 def test_who_comes_has_a_share(connections: int, accepted: int) -> None:
-    """The more are in, the more are accepted between two of their turns, or 1,000 who come to a server that has
-    time for them all would wait for seconds.
+    """The more are in, the more are accepted between two of their turns, or 1,000 who come to a server that
+    has time for them all would wait for seconds.
     """
     assert batch(connections) == accepted

@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 
 from trio_evserver.files.disk import Capabilities, Disk
-from trio_evserver.files.document_root import DocumentRoot, Opened
+from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.lease import Lease
@@ -104,6 +104,14 @@ async def file_cache(
         finally:
             cache.close()
             nursery.cancel_scope.cancel()
+
+
+def load_cached(root: DocumentRoot, target: str) -> Opened | Refusal:
+    """What is found with the name from memory alone, and with whatever of the content is not, as a worker
+    reads it. Raises BlockingIOError.
+    """
+    found = root.load_cached(path_of(target))
+    return root.read(found, path_of(target)) if isinstance(found, Unread) else found
 
 
 def content_of(found: Lease | Refusal | Opened) -> bytes | int:

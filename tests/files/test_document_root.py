@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.files.making import SECOND, content_of, descriptors, document_root, path_of, settle
+from tests.files.making import (
+    SECOND,
+    content_of,
+    descriptors,
+    document_root,
+    load_cached,
+    path_of,
+    settle,
+)
 from trio_evserver.files.disk import Disk
-from trio_evserver.files.document_root import DocumentRoot, Opened
+from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
 from trio_evserver.files.options import ETagSource, Symlinks
 from trio_evserver.files.validators import MAX_DIGESTED
 from trio_evserver.semantics.message import Refusal
@@ -99,10 +107,10 @@ def test_what_is_served(
         root = document_root(site, disk, symlinks=symlinks)
         assert load(root, target) == expected, f"{why}, {symlinks}"
         try:
-            found = content_of(root.load(path_of(target), cached=True))
+            found = content_of(load_cached(root, target))
         except BlockingIOError:
             continue
-        assert found == expected, f"{why}, {symlinks}, without waiting"
+        assert found == expected, f"{why}, {symlinks}, opened without waiting"
     assert descriptors() == before
 
 
@@ -169,7 +177,7 @@ def test_a_swapped_root_is_seen_at_once(disk: Disk, place: Path) -> None:
     (place / "next").symlink_to("two")
     os.replace(place / "next", current)
     try:
-        assert content_of(root.load(path_of("/a.txt"), cached=True)) == b"two"
+        assert content_of(root.load_cached(path_of("/a.txt"))) == b"two"
     except BlockingIOError:
         assert load(root, "/a.txt") == b"two"
     current.unlink()
@@ -282,7 +290,7 @@ def test_nothing_large_is_read_on_the_loop(plain_disk: Disk, place: Path) -> Non
     root = document_root(place, plain_disk)
     opened(root, "/file")
     try:
-        found = root.load(path_of("/file"), cached=True)
+        found = root.load_cached(path_of("/file"))
     except BlockingIOError:
         pytest.skip("nothing is opened without waiting here")
     assert isinstance(found, Opened)
@@ -327,9 +335,49 @@ def test_a_large_file_is_not_hashed_on_the_loop(plain_disk: Disk, tmp_path: Path
     """Even where all of it is in memory, hashing takes its time."""
     (tmp_path / "file").write_bytes(bytes(5000))
     root = document_root(tmp_path, plain_disk, etag=ETagSource.CONTENT)
+    digest = opened(root, "/file").digest
+    try:
+        found = root.load_cached(path_of("/file"))
+    except BlockingIOError:
+        pytest.skip("nothing is opened without waiting here")
+    assert isinstance(found, Unread)
+    read = root.read(found, path_of("/file"))
+    assert isinstance(read, Opened)
+    read.file.release()
+    assert read.digest == digest == hashlib.blake2b(bytes(5000), digest_size=16).hexdigest()
+
+
+def test_what_was_opened_and_is_left_unread(plain_disk: Disk, tmp_path: Path) -> None:
+    """Is read or closed, and either way nothing stays open; if it cannot be read, the reason is an answer."""
+    (tmp_path / "file").write_bytes(b"1")
+    disk = NothingResident()
+    root = document_root(tmp_path, disk)
+    before = descriptors()
     opened(root, "/file")
-    with pytest.raises(BlockingIOError):
-        root.load(path_of("/file"), cached=True)
+    for _ in range(2):
+        found = root.load_cached(path_of("/file"))
+        assert isinstance(found, Unread)
+        root.close(found)
+    assert descriptors() == before
+    found = root.load_cached(path_of("/file"))
+    assert isinstance(found, Unread)
+    disk.fails = True
+    assert content_of(root.read(found, path_of("/file"))) == 500
+    assert descriptors() == before
+
+
+class NothingResident(Disk):
+    """A disk whose names are in memory, and whose pages are not; it may fail."""
+
+    fails = False
+
+    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> bytes:
+        raise BlockingIOError
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        if self.fails:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(descriptor, length, offset)
 
 
 # Files that do not hold still
@@ -440,7 +488,7 @@ def test_without_a_mount_table_nothing_is_local(plain_disk: Disk, place: Path) -
     found = opened(root, "/file")
     assert not found.file.local
     with pytest.raises(BlockingIOError):
-        root.load(path_of("/file"), cached=True)
+        root.load_cached(path_of("/file"))
 
 
 def test_the_root_is_absolute(plain_disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -326,6 +327,71 @@ async def test_who_asks_when_the_disk_has_been_asked(
             await trio.testing.wait_all_tasks_blocked()
             disk.let_go()
         assert (set(late), disk.openings) == ({content}, openings), why
+    assert descriptors() == before
+    disk.mounts.close()
+
+
+class HeldWhileReading(Disk):
+    """A disk whose names are in memory and whose pages are not; while it is held, it reads nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+        self.go = threading.Event()
+        self.go.set()
+
+    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> bytes:
+        raise BlockingIOError
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        self.reads += 1
+        data = super().read(descriptor, length, offset)
+        assert self.go.wait(10)
+        return data
+
+
+@pytest.mark.parametrize(
+    ("options", "edited", "content", "fills", "why"),
+    [
+        (OPTIONS, True, b"new", 2, "an edit that came before them is seen, for one more look by all of them"),
+        (OPTIONS, False, b"old", 1, "without one stat(2) says that it is still the same file"),
+        (FileOptions(cache_size=0), True, b"new", 2, "the same where nothing is kept"),
+        (FileOptions(cache_size=0), False, b"old", 2, "though then nobody can know that nothing has changed"),
+    ],
+)
+async def test_who_asks_when_the_file_is_open(
+    place: Path, options: FileOptions, edited: bool, content: bytes, fills: int, why: str
+) -> None:
+    """The same where the file was opened without waiting, and only its content is waited for."""
+    disk = HeldWhileReading()
+    if not (is_local(disk, place) and disk.has_openat2):
+        pytest.skip("nothing is opened without waiting here")
+    (place / "a").write_text("old")
+    (place / "b").write_text("b")
+    wait_tick(place / "a")
+    before = descriptors()
+    late: list[bytes | int] = []
+    async with file_cache(document_root(place, disk), disk, options) as cache:
+        await find(cache, "/b")  # the place is known to be local from now on
+        before_it = cache.statistics().worker_fills
+        disk.reads = 0
+        disk.go.clear()
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                late.append(await find(cache, "/a"))
+
+            nursery.start_soon(find, cache, "/a")
+            with trio.fail_after(10):
+                while not disk.reads:
+                    await trio.lowlevel.checkpoint()
+            if edited:
+                replace(place / "a")
+            for _ in range(20):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            disk.go.set()
+        assert (set(late), cache.statistics().worker_fills - before_it) == ({content}, fills), why
     assert descriptors() == before
     disk.mounts.close()
 

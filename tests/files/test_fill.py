@@ -22,7 +22,7 @@ def make_lease(closed: list[int]) -> Lease:
 async def test_each_who_waits_has_a_lease() -> None:
     """The file is closed when the last of them gives it back, whoever that is."""
     closed: list[int] = []
-    fill, leases = Fill(), []
+    fill, leases = Fill(begun=False), []
 
     async def wait() -> None:
         found = await fill.wait()
@@ -44,7 +44,7 @@ async def test_each_who_waits_has_a_lease() -> None:
 async def test_a_fill_that_nobody_waits_for_lets_go_at_once() -> None:
     """There is nobody whose leaving could end it."""
     closed: list[int] = []
-    Fill().finish(make_lease(closed))
+    Fill(begun=False).finish(make_lease(closed))
     assert closed == [7]
 
 
@@ -52,7 +52,7 @@ async def test_who_leaves_takes_nothing_along() -> None:
     """Before the fill has ended, and in the very moment in which it ends."""
     for at_once in (False, True):
         closed: list[int] = []
-        fill = Fill()
+        fill = Fill(begun=False)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fill.wait)
             await trio.testing.wait_all_tasks_blocked()
@@ -66,7 +66,7 @@ async def test_who_leaves_takes_nothing_along() -> None:
 
 async def test_a_refusal_is_for_all() -> None:
     """It is a value, and nothing to give back."""
-    fill, refusal, found = Fill(), Refusal(HTTPStatus.NOT_FOUND, "nothing"), []
+    fill, refusal, found = Fill(begun=False), Refusal(HTTPStatus.NOT_FOUND, "nothing"), []
 
     async def wait() -> None:
         found.append(await fill.wait())

@@ -43,6 +43,16 @@ class Opened(msgspec.Struct, frozen=True):
     read_at: int
 
 
+class Unread(msgspec.Struct, frozen=True):
+    """A file that was opened without waiting, when its content was not in memory; whoever has it reads it, or
+    closes it. `name` and `probe` as of `Opened`.
+    """
+
+    descriptor: int
+    name: bytes
+    probe: bytes
+
+
 class DocumentRoot:
     """A directory of files, or one file, which is served at "/" and under its name."""
 
@@ -78,26 +88,47 @@ class DocumentRoot:
     def __repr__(self) -> str:
         return f"<DocumentRoot {os.fsdecode(self.path)!r}>"
 
-    def load(self, path: ResourcePath, cached: bool = False) -> Opened | Refusal:
-        """The file at `path`, or why there is none.
-
-        With `cached` raises BlockingIOError instead of waiting for a device or for a name that is not in
-        memory.
-        """
+    def load(self, path: ResourcePath) -> Opened | Refusal:
+        """The file at `path`, or why there is none."""
         try:
-            if self.is_single_file:
-                return self._load_single(path, cached)
-            root = self._open_root(cached)
-            try:
-                return self._load_beneath(root, path, cached)
-            finally:
-                self._disk.close(root)
-        except BlockingIOError as error:
-            if cached:
-                raise
-            return refusal_for(error)
+            found = self._look(path, cached=False)
         except OSError as error:
             return refusal_for(error)
+        assert not isinstance(found, Unread)
+        return found
+
+    def load_cached(self, path: ResourcePath) -> Opened | Unread | Refusal:
+        """As `load`, from memory alone, as far as that goes. Raises BlockingIOError instead of waiting for a
+        name.
+        """
+        try:
+            return self._look(path, cached=True)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            return refusal_for(error)
+
+    def read(self, unread: Unread, path: ResourcePath) -> Opened | Refusal:
+        """What `load_cached` opened at `path`, or why it is none; takes it over."""
+        try:
+            found = self._read(unread.descriptor, unread.name, unread.probe, path, cached=False)
+        except OSError as error:
+            return refusal_for(error)
+        assert not isinstance(found, Unread)
+        return found
+
+    def close(self, unread: Unread) -> None:
+        """Leave unread what `load_cached` opened."""
+        self._disk.close(unread.descriptor)
+
+    def _look(self, path: ResourcePath, cached: bool) -> Opened | Unread | Refusal:
+        if self.is_single_file:
+            return self._load_single(path, cached)
+        root = self._open_root(cached)
+        try:
+            return self._load_beneath(root, path, cached)
+        finally:
+            self._disk.close(root)
 
     def mount_of(self, path: ResourcePath) -> bytes:
         """The mount point that `path` lies under, by its name."""
@@ -123,7 +154,7 @@ class DocumentRoot:
     def _is_local_path(self, path: bytes) -> bool:
         return self._disk.mounts.is_local(self._disk.status_of(path).st_dev)
 
-    def _load_single(self, path: ResourcePath, cached: bool) -> Opened | Refusal:
+    def _load_single(self, path: ResourcePath, cached: bool) -> Opened | Unread | Refusal:
         name = os.path.basename(self.path)
         if path.relative not in (b"", name) or (path.segments and path.directory):
             return Refusal(HTTPStatus.NOT_FOUND, "a single file is served")
@@ -132,8 +163,8 @@ class DocumentRoot:
         self._local = all(map(self._is_local_path, _ancestors(self.path)))
         return self._read(self._disk.open_file(self.path), name, self.path, path, cached)
 
-    def _load_beneath(self, root: int, path: ResourcePath, cached: bool) -> Opened | Refusal:
-        answer: Opened | Refusal = Refusal(HTTPStatus.NOT_FOUND, "no index file")
+    def _load_beneath(self, root: int, path: ResourcePath, cached: bool) -> Opened | Unread | Refusal:
+        answer: Opened | Unread | Refusal = Refusal(HTTPStatus.NOT_FOUND, "no index file")
         for position, name in enumerate(self._candidates(path)):
             # The first candidate is found again by its name; a later one also by the absence of those
             # before it.
@@ -142,7 +173,7 @@ class DocumentRoot:
                 answer = self._read(self._open(root, name, cached), name, probe, path, cached)
             except (FileNotFoundError, NotADirectoryError) as error:
                 answer = refusal_for(error)
-            if isinstance(answer, Opened):
+            if not isinstance(answer, Refusal):
                 break
         return answer
 
@@ -165,8 +196,11 @@ class DocumentRoot:
 
     def _read(
         self, descriptor: int, name: bytes, probe: bytes, path: ResourcePath, cached: bool
-    ) -> Opened | Refusal:
-        """What is to be known of the open `descriptor`, which is closed again unless the answer holds it."""
+    ) -> Opened | Unread | Refusal:
+        """What is to be known of the open `descriptor`, which is closed again unless the answer holds it.
+
+        `Unread` only with `cached`.
+        """
         kept = False
         try:
             status = self._disk.status(descriptor)
@@ -175,7 +209,13 @@ class DocumentRoot:
             for _ in range(_STEADY_TRIES):
                 identity = identity_of(status)
                 read_at = self._clock()
-                content, first, digest = self._read_content(descriptor, identity, cached)
+                try:
+                    content, first, digest = self._read_content(descriptor, identity, cached)
+                except BlockingIOError:
+                    kept = cached
+                    if cached:
+                        return Unread(descriptor, name, probe)
+                    raise
                 status = self._disk.status(descriptor)
                 if identity_of(status) == identity and _is_whole(content, identity):
                     break

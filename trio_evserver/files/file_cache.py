@@ -11,6 +11,7 @@ it found is still so. However many ask at the same time, a slow disk is asked tw
 import errno
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -18,7 +19,7 @@ import trio
 
 from trio_evserver.files.cache_entry import USUAL_NAME, Entry
 from trio_evserver.files.disk import Disk
-from trio_evserver.files.document_root import DocumentRoot, Opened
+from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
 from trio_evserver.files.failures import refusal_for
 from trio_evserver.files.fill import Fill
 from trio_evserver.files.gate import DiskBusyError
@@ -129,15 +130,25 @@ class FileCache:
 
         Cancellation: prompt; a fill goes on for those who ask next.
         """
+        return await self._find(path)
+
+    async def _find(self, path: ResourcePath, *, by_name: bool = False) -> Lease | Refusal:
+        """`by_name`: a worker does not read what was opened, but opens it, too."""
         entry = self.find_nowait(path)
         if entry is not None:
             return entry.lease()
-        if self._options.cached_reads and (found := self._look_inline(path)) is not None:
+        found = self._look_inline(path) if self._options.cached_reads else None
+        if isinstance(found, Unread):
+            if by_name:
+                self._close(found)
+                found = None
+        elif found is not None:
             return found
         entry = self._entries.get(_key(path))
         # Of an entry with a probe stat(2) has just said that it is another file.
         if entry is None or entry.probe or trio.current_time() - entry.checked >= self._options.revalidate:
-            return await self._fill(path)
+            return await self._fill(path, found)
+        self._close(found)
         self._hits += 1
         return entry.lease()
 
@@ -147,14 +158,16 @@ class FileCache:
         while self._entries:
             self._evict()
 
-    def _look_inline(self, path: ResourcePath) -> Lease | Refusal | None:
-        """What is found without waiting; None: ask a worker, also where the machine is in trouble, which
-        `_load` can help.
+    def _look_inline(self, path: ResourcePath) -> Lease | Refusal | Unread | None:
+        """What is found without waiting; `Unread`: have a worker read it; None: ask a worker, also where the
+        machine is in trouble, which `_load` can help.
         """
         try:
-            opened = self._root.load(path, cached=True)
+            opened = self._root.load_cached(path)
         except BlockingIOError:
             return None
+        if isinstance(opened, Unread):
+            return opened
         if isinstance(opened, Refusal) and opened.status not in _KEPT:
             return None
         self._inline_fills += 1
@@ -204,60 +217,66 @@ class FileCache:
 
     # Fills
 
-    async def _fill(self, path: ResourcePath) -> Lease | Refusal:
+    async def _fill(self, path: ResourcePath, unread: Unread | None) -> Lease | Refusal:
         key = _key(path)
         fill = self._fills.get(key)
         if fill is None:
-            fill = Fill()
-            self._nursery.start_soon(self._run_fill, path, fill)
-            self._fills[key] = fill
-        else:
-            self._joined += 1
+            # What was opened already was found before those came who join us.
+            fill = self._fills[key] = Fill(begun=unread is not None)
+            self._nursery.start_soon(self._run_fill, path, unread, fill)
+            return await fill.wait()
+        self._close(unread)
+        self._joined += 1
         late = fill.begun
         found = await fill.wait()
         if not late or (isinstance(found, Refusal) and found.status not in _KEPT):
             return found
         # What the fill found is from before we asked, perhaps from before an edit: if it is still so, it is
-        # at hand now.
+        # at hand now. If not, one fill does for all of us, as long as it has not opened anything before.
         if isinstance(found, Lease):
             found.release()
-        return await self.find(path)
+        return await self._find(path, by_name=True)
 
-    async def _run_fill(self, path: ResourcePath, fill: Fill) -> None:
+    async def _run_fill(self, path: ResourcePath, unread: Unread | None, fill: Fill) -> None:
         key = _key(path)
         outcome: Lease | Refusal = refusal_for(OSError(errno.ECANCELED, "the fill was cancelled"))
         try:
-            outcome = self._take(key, await self._load(path, fill))
+            outcome = self._take(key, await self._load(path, unread, fill))
         except Exception as error:  # a bug: those who wait get an answer, and the server goes on for others
             outcome = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, repr(error))
         finally:
             del self._fills[key]
             fill.finish(outcome)
 
-    async def _load(self, path: ResourcePath, fill: Fill) -> Opened | Refusal:
+    async def _load(self, path: ResourcePath, unread: Unread | None, fill: Fill) -> Opened | Refusal:
         try:
-            opened = await self._ask_worker(path, fill)
+            opened = await self._ask_worker(path, unread, fill)
             if _is_exhausted(opened) and self._entries:
                 # Out of descriptors, most likely: those of the cache are the ones that can be had back.
                 for _ in range((len(self._entries) + 1) // 2):
                     self._evict()
-                opened = await self._ask_worker(path, fill)
+                opened = await self._ask_worker(path, None, fill)
         except DiskBusyError as error:
             return refusal_for(error)
         return opened
 
-    async def _ask_worker(self, path: ResourcePath, fill: Fill) -> Opened | Refusal:
+    async def _ask_worker(self, path: ResourcePath, unread: Unread | None, fill: Fill) -> Opened | Refusal:
         def load() -> Opened | Refusal:
             fill.begun = True
-            return self._root.load(path)
+            return self._root.load(path) if unread is None else self._root.read(unread, path)
 
         self._worker_fills += 1
         return await self._workers.run(
             load,
             mount=self._root.mount_of(path),
             refusable=True,
+            never_ran=partial(self._close, unread),
             unwanted=_discard,
         )
+
+    def _close(self, unread: Unread | None) -> None:
+        if unread is not None:
+            self._root.close(unread)
 
 
 def _is_exhausted(opened: Opened | Refusal) -> bool:

@@ -11,11 +11,11 @@ class Fill:
     theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, begun: bool) -> None:
         self._done = trio.Event()
         self._waiting = 0
         self._outcome: Lease | Refusal | None = None
-        self.begun = False
+        self.begun = begun
         """Whether the disk has been asked: what is found may be older than whoever comes now."""
 
     async def wait(self) -> Lease | Refusal:

@@ -94,42 +94,57 @@ class Ticket:
         self.admitted = self.returned = False
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Wait for the share, then for the limiter. Raises DiskBusyError. Cancellation: prompt, nothing is
-        held.
+        """Take what is free, or wait for the share, then for the limiter. Raises DiskBusyError.
+
+        Cancellation: prompt, nothing is held.
         """
         gate = self._gate
+        self._since = trio.current_time()
+        if not self._acquire_nowait(borrower):
+            try:
+                await self._acquire(borrower)
+            finally:
+                wait = self._lap()
+                gate.waited += wait
+                gate.longest_wait = max(gate.longest_wait, wait)
+        self.admitted = True
+        gate.hops += 1
+        gate.peak = max(gate.peak, gate.limiter.borrowed_tokens)
+
+    def _acquire_nowait(self, borrower: object) -> bool:
+        # Not a checkpoint: the call in the thread that it is for is one.
+        try:
+            self._share.acquire_nowait()
+        except trio.WouldBlock:
+            return False
+        try:
+            self._gate.limiter.acquire_on_behalf_of_nowait(borrower)
+        except trio.WouldBlock:
+            self._share.release()
+            return False
+        return True
+
+    async def _acquire(self, borrower: object) -> None:
+        gate = self._gate
         if not self._refusable:
-            await self._acquire(borrower)
+            await self._wait(borrower)
             return
         if self._share.statistics().tasks_waiting >= gate.queue:
             gate.refused_full += 1
             raise DiskBusyError("its queue is full")
-        with trio.move_on_after(gate.patience):
-            await self._acquire(borrower)
-        if not self.admitted:
+        with trio.move_on_after(gate.patience) as patience:
+            await self._wait(borrower)
+        if patience.cancelled_caught:
             gate.refused_late += 1
             raise DiskBusyError(f"waited {gate.patience:g} s")
 
-    async def _acquire(self, borrower: object) -> None:
-        gate = self._gate
-        self._since = trio.current_time()
+    async def _wait(self, borrower: object) -> None:
+        await self._share.acquire()
         try:
-            try:
-                self._share.acquire_nowait()
-            except trio.WouldBlock:
-                await self._share.acquire()
-            try:
-                await gate.limiter.acquire_on_behalf_of(borrower)
-            except BaseException:
-                self._share.release()
-                raise
-        finally:
-            wait = self._lap()
-            gate.waited += wait
-            gate.longest_wait = max(gate.longest_wait, wait)
-        self.admitted = True
-        gate.hops += 1
-        gate.peak = max(gate.peak, gate.limiter.borrowed_tokens)
+            await self._gate.limiter.acquire_on_behalf_of(borrower)
+        except BaseException:
+            self._share.release()
+            raise
 
     def _lap(self) -> float:
         """The seconds since the last one."""

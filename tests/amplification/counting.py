@@ -15,7 +15,7 @@ import trio
 
 from tests.conftest import LONG_AGO
 from tests.serving.conversations import NOW, hear_all, run_inline
-from trio_evserver.files.disk import Buffer, Capabilities, Disk
+from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
@@ -52,10 +52,10 @@ class CountingDisk(Disk):
         self.bytes += len(data)
         return data
 
-    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
-        data = super().read_cached(descriptor, device, length, offset)
-        self.bytes += len(data)
-        return data
+    def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
+        length = super().read_cached(descriptor, device, buffer, offset)
+        self.bytes += length
+        return length
 
     def __getattribute__(self, name: str) -> object:
         if name in _COUNTED:

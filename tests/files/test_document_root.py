@@ -371,7 +371,7 @@ class NothingResident(Disk):
 
     fails = False
 
-    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> bytes:
+    def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
         raise BlockingIOError
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:

@@ -340,7 +340,7 @@ class HeldWhileReading(Disk):
         self.go = threading.Event()
         self.go.set()
 
-    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> bytes:
+    def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
         raise BlockingIOError
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:

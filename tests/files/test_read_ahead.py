@@ -268,11 +268,11 @@ class HalfCached(Disk):
         self.inline: list[int] = []
         self.worked: list[int] = []
 
-    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
+    def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
         if offset not in self.cached:
             raise BlockingIOError
         self.inline.append(offset)
-        return os.pread(descriptor, min(length, self.cached.stop - offset), offset)
+        return os.preadv(descriptor, [buffer[: self.cached.stop - offset]], offset)
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         self.worked.append(offset)
@@ -601,13 +601,13 @@ async def test_an_error_inline_surfaces_in_its_turn(
     """The same where the later chunk is asked of the page cache, on the event loop."""
 
     class Later(HalfCached):
-        def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
+        def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
             if offset == 20:
                 if change is None:
                     raise OSError(errno.EIO, "broken")
                 change(path)
-                return bytes(length)
-            return super().read_cached(descriptor, device, length, offset)
+                return len(buffer)
+            return super().read_cached(descriptor, device, buffer, offset)
 
         def read(self, descriptor: int, length: int, offset: int) -> bytes:
             return CONTENT[offset : offset + length]

@@ -13,7 +13,7 @@ from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from trio_evserver.serving.readiness import Hub, TrioReadiness, open_hub
 from trio_evserver.serving.stream_transport import StreamTransport
-from trio_evserver.serving.transport import ConnectionLost, SocketTransport, Transport
+from trio_evserver.serving.transport import ConnectionLost, SocketTransport, Transport, is_this_machine
 
 KINDS = ["socket", "socket, watched by the hub", "memory stream", "socket stream"]
 
@@ -247,3 +247,23 @@ async def test_a_large_piece_is_progress_by_parts() -> None:
         while len(heard) < len(BIG):
             heard += await ours.receive_some()
     assert max(b - a for a, b in pairwise(reported)) <= 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("peer", "here"),
+    [
+        (("127.0.0.1", 1), True),
+        (("127.200.0.9", 1), True),
+        (("::1", 1, 0, 0), True),
+        (("::ffff:127.0.0.1", 1, 0, 0), True),
+        ("", True),
+        (b"\0abstract", True),
+        (("192.0.2.127", 1), False),
+        (("128.127.0.1", 1), False),
+        (("::ffff:192.0.2.1", 1, 0, 0), False),
+        (("2001:db8::127:1", 1, 0, 0), False),
+    ],
+)
+async def test_who_is_sent_to_in_place(peer: object, here: bool) -> None:
+    """Not those on this machine: they copy what they are sent themselves."""
+    assert is_this_machine(peer) is here

@@ -242,29 +242,29 @@ class Disk:
             missing -= len(data)
         return b"".join(pieces)
 
-    def read_cached(self, descriptor: int, device: int, length: int, offset: int) -> Buffer:
-        """Up to `length` bytes from `offset`, at least 1, which must lie inside the file: what the page
-        cache holds.
+    def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
+        """Fill the beginning of `buffer` with what the page cache holds from `offset` on, which must lie
+        inside the file; how many bytes that is, at least 1.
 
         Raises BlockingIOError where it holds none of them, or cannot tell. `device` is the file's st_dev:
         whether a file system supports the question is remembered by it.
         """
-        if not self._nowait or device in self._without_nowait:
-            if self.mounts.in_memory(device) and (data := os.pread(descriptor, length, offset)):
-                return data
+        if self._nowait and device not in self._without_nowait:
+            try:
+                count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    raise
+                self._without_nowait.add(device)
+                return self.read_cached(descriptor, device, buffer, offset)
+        elif self.mounts.in_memory(device):
+            count = os.preadv(descriptor, [buffer], offset)
+        else:
             raise BlockingIOError
-        buffer = bytearray(length)
-        try:
-            count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-            self._without_nowait.add(device)
-            return self.read_cached(descriptor, device, length, offset)
         # Linux 5.9 and 5.10 say 0 where they mean EAGAIN; a file that has shrunk is found by the worker.
         if count == 0:
             raise BlockingIOError
-        return buffer if count == length else memoryview(buffer)[:count]
+        return count
 
     # Sending
 

@@ -78,6 +78,7 @@ class DocumentRoot:
         self._symlinks = symlinks
         self._etag = etag
         self._content_limit = content_limit
+        self._buffer = memoryview(bytearray(content_limit))  # for reading on the event loop
         self._first_read = first_read
         self._close = close
         self._clock = clock
@@ -252,10 +253,10 @@ class DocumentRoot:
             return b""
         if not cached:
             return self._disk.read(descriptor, identity.size, 0)
-        data = self._disk.read_cached(descriptor, identity.device, identity.size, 0)
-        if len(data) < identity.size:
+        buffer = self._buffer[: identity.size]
+        if self._disk.read_cached(descriptor, identity.device, buffer, 0) < identity.size:
             raise BlockingIOError
-        return bytes(data)
+        return bytes(buffer)
 
     def _pieces(self, descriptor: int, size: int) -> Iterator[bytes]:
         for offset in range(0, size, _DIGEST_STEP):

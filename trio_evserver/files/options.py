@@ -41,7 +41,7 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     patience: float = 1.0
     read_ahead: int = 4
     read_ahead_memory: int = 64 * 1024 * 1024
-    chunk_size: int = 256 * 1024
+    chunk_size: int = 512 * 1024
     cache_size: int = 64 * 1024 * 1024
     cache_files: int = 4096
     revalidate: float = 1.0

@@ -39,7 +39,9 @@ class ReadAhead:
     """Reads bodies. One per site."""
 
     def __init__(self, disk: Disk, workers: Workers, options: FileOptions) -> None:
-        self.reader = RegionReader(disk, workers, cached_reads=options.cached_reads)
+        self.reader = RegionReader(
+            disk, workers, cached_reads=options.cached_reads, chunk_size=options.chunk_size
+        )
         self.memory = ReadMemory(options.read_ahead_memory)
         self.window = options.read_ahead
         self.chunk_size = options.chunk_size
@@ -121,8 +123,9 @@ class Reading:
     async def next(self) -> Buffer | Span | None:
         """The next bytes, None after the last. Asking for them says that those before have been sent.
 
-        Raises OSError where the disk fails, `FileChangedError` where the file did not hold still.
-        Cancellation: prompt; the reads of the window go on until the nursery is cancelled.
+        They are good until the next checkpoint: what is not sent by then is to be kept (`keep`). Raises
+        OSError where the disk fails, `FileChangedError` where the file did not hold still. Cancellation:
+        prompt; the reads of the window go on until the nursery is cancelled.
         """
         self._memory.give_back(self._held)
         self._held = 0
@@ -130,9 +133,10 @@ class Reading:
             chunk = self._chunks.first
             if chunk is None:
                 return None
-            found = self._span(chunk) or await self._read_at_once()
+            found = self._span(chunk) or await self._read_at_once(chunk)
             if found is not None:
                 return found
+            self._cut_to_read()
             self._start()
         self._top_up()
         slot = self._window[0]
@@ -142,6 +146,17 @@ class Reading:
         if slot.error is not None:
             raise slot.error
         return slot.data
+
+    def keep(self, part: Buffer, sent: int) -> Buffer:
+        """What is left of the part that was handed over last, of which so many bytes have been sent; good
+        until the next one is asked for.
+        """
+        rest = memoryview(part)[sent:]
+        if not self._reader.is_lent(rest):
+            return rest
+        self._held = len(rest)
+        self._memory.hold(self._held)
+        return bytes(rest)
 
     def close(self) -> None:
         """Give back what was read and not sent."""
@@ -185,16 +200,12 @@ class Reading:
 
     # Read
 
-    async def _read_at_once(self) -> Buffer | None:
+    async def _read_at_once(self, chunk: Chunk) -> Buffer | None:
         """What of the chunk is in memory; where there is no room to hold it, as soon as it can be sent."""
-        if not self._memory.has_room_for(self._cut_to_read()):
+        if isinstance(chunk, Region) and not self._memory.has_room_for(chunk.length):
             await self._wait_writable()
             self._chunks.shorten(_SHORT)
-        data = self._resident()
-        if data is not None:
-            self._held = len(data)
-            self._memory.hold(self._held)
-        return data
+        return self._resident()
 
     def _cut_to_read(self) -> int:
         """Make the first chunk no longer than one read; its size in bytes, 0 where none are to be read."""
@@ -246,7 +257,7 @@ class Reading:
                 if data is None:
                     self._start()
                 else:
-                    self._append(len(data)).fill(data)
+                    self._append(len(data)).fill(bytes(data))
 
     def _start(self) -> None:
         """Read the first chunk in a worker."""

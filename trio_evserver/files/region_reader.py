@@ -12,6 +12,8 @@ from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Region
 
+# However large a chunk is, no more bytes are copied on the event loop at a time.
+_MOST_CACHED = 1024 * 1024
 # What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
 _NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 
@@ -31,12 +33,16 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 class RegionReader:
     """Reads regions. One per site."""
 
-    def __init__(self, disk: Disk, workers: Workers, *, cached_reads: bool) -> None:
-        """`cached_reads`: the page cache is asked on the event loop."""
+    def __init__(self, disk: Disk, workers: Workers, *, cached_reads: bool, chunk_size: int) -> None:
+        """`cached_reads`: the page cache is asked on the event loop, for `chunk_size` bytes at a time at
+        most.
+        """
         self._disk = disk
         self._workers = workers
         self._cached_reads = cached_reads
         self._without_sendfile: set[int] = set()  # devices
+        # One for all replies: it stays in the processor's cache, and no page of it is ever cleared again.
+        self._buffer = memoryview(bytearray(min(chunk_size, _MOST_CACHED)))
 
     def __repr__(self) -> str:
         return f"<RegionReader cached_reads={self._cached_reads}>"
@@ -59,15 +65,21 @@ class RegionReader:
         if error.errno in _NEVER:
             self._without_sendfile.add(file.identity.device)
 
-    def read_cached(self, file: OpenFile, region: Region) -> Buffer:
-        """What the page cache holds of the beginning of `region`, at least a byte; BlockingIOError:
-        nothing.
+    def read_cached(self, file: OpenFile, region: Region) -> memoryview:
+        """What the page cache holds of the beginning of `region`, at least a byte; BlockingIOError: nothing.
+
+        It lies in a buffer that is used again by whoever calls next: it is good until the next checkpoint.
         """
         if not (self._cached_reads and file.local):
             raise BlockingIOError
-        data = self._disk.read_cached(file.descriptor, file.identity.device, region.length, region.offset)
+        buffer = self._buffer[: region.length]
+        length = self._disk.read_cached(file.descriptor, file.identity.device, buffer, region.offset)
         self._check(file)
-        return data
+        return buffer[:length]
+
+    def is_lent(self, data: memoryview) -> bool:
+        """Whether `data` lies in the buffer of `read_cached`."""
+        return data.obj is self._buffer.obj
 
     async def read(self, file: OpenFile, region: Region) -> Buffer:
         """The bytes of `region`, read in a worker; takes over one use of the file for as long as it reads."""

@@ -16,7 +16,7 @@ from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.stream_transport import StreamTransport
-from trio_evserver.serving.transport import SocketTransport
+from trio_evserver.serving.transport import SocketTransport, is_this_machine
 
 logger = logging.getLogger("trio_evserver")
 
@@ -91,7 +91,7 @@ def admit(connected: socket.socket, site: Site, peer: object, nursery: trio.Nurs
     except OSError:
         connected.close()
         raise
-    start(SocketTransport(connected, readiness), site, peer, nursery)
+    start(SocketTransport(connected, readiness, in_place=not is_this_machine(peer)), site, peer, nursery)
 
 
 def turn_away(connected: socket.socket, site: Site, peer: object) -> None:

@@ -147,7 +147,10 @@ class Responder:
     async def _send_part(self, reading: Reading, part: Buffer | Span, head: bytes) -> int:
         """Send the head and the part; how many bytes of that, the rest of it will come again."""
         if not isinstance(part, Span):
-            await (self._transport.send(head, part) if head else self._transport.send(part))
+            sent = self._transport.send_nowait(head, part)
+            if sent < len(head) + len(part):
+                rest = reading.keep(part, max(0, sent - len(head)))
+                await self._transport.send_rest(head, rest, min(sent, len(head)))
             return len(part)
         try:
             sent = await self._transport.send_from(head, part, reading.left_of)

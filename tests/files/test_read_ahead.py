@@ -679,3 +679,59 @@ async def test_a_reading_that_is_closed_at_once(path: Path) -> None:
         assert repr(reading).endswith("window=0>")
     assert disk.started == []
     disk.mounts.close()
+
+
+# One chunk, at once
+
+SMALL_CHUNKS = FileOptions(chunk_size=CHUNK, read_ahead_memory=2 * CHUNK)
+WHOLE = (Region(20, 10),)
+
+
+@pytest.mark.parametrize(
+    ("parts", "cached", "held", "in_place", "first", "found", "why"),
+    [
+        (WHOLE, range(100), 0, False, b"", CONTENT[20:30], "a chunk that is in memory"),
+        (WHOLE, range(100), CHUNK, False, b"", CONTENT[20:30], "and for which there is room"),
+        (WHOLE, range(100), CHUNK + 1, False, b"", None, "there is no room"),
+        (WHOLE, range(0), 0, False, b"", None, "not in memory"),
+        (WHOLE, range(25), 0, False, b"", None, "not to its end"),
+        ((Region(20, 11),), range(100), 0, False, b"", None, "more than a chunk"),
+        ((Region(20, 5), Region(40, 5)), range(100), 0, False, b"", None, "two parts"),
+        ((b"--", Region(20, 5), b"--"), range(100), 0, False, b"", None, "a multipart body"),
+        ((Region(20, 4),), range(100), 0, True, b"", CONTENT[20:24], "too short to be sent in place"),
+        ((Region(20, 5),), range(100), 0, True, b"", None, "to be sent in place"),
+        (WHOLE, range(100), 0, False, CONTENT[:10], None, "the beginning was read, and is held"),
+    ],
+)
+async def test_one_chunk_at_once(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: tuple[bytes | Region, ...],
+    cached: range,
+    held: int,
+    in_place: bool,
+    first: bytes,
+    found: bytes | None,
+    why: str,
+) -> None:
+    """A short body that is in memory needs no reading of chunks; it is lent, and nothing is held."""
+    monkeypatch.setattr(read_ahead_module, "_TAIL", 4)
+    disk = HalfCached(cached)
+    read_ahead = ReadAhead(disk, make_workers(1), SMALL_CHUNKS)
+    read_ahead.memory.hold(held)
+    length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
+    with lease_of(path, disk, first=first) as lease:
+        data = read_ahead.read_nowait(lease, Parts(parts, length), in_place=in_place)
+        assert (data if data is None else bytes(data)) == found, why
+    assert read_ahead.memory.held == held
+    disk.mounts.close()
+
+
+async def test_not_the_chunk_of_another_file(path: Path) -> None:
+    """A file that was rewritten is not sent at once: who opens a reading is told."""
+    disk = HalfCached(range(100))
+    read_ahead = ReadAhead(disk, make_workers(1), SMALL_CHUNKS)
+    with lease_of(path, disk) as lease:
+        rewrite(path)
+        assert read_ahead.read_nowait(lease, Parts(WHOLE, 10)) is None
+    disk.mounts.close()

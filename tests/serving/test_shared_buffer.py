@@ -21,6 +21,7 @@ from trio_evserver.serving.transport import SocketTransport
 SIZE = 400_000
 NAMES = [f"{number}.bin" for number in range(5)]
 OPTIONS = Options(files=FileOptions(cache_size=1024, chunk_size=64 * 1024))
+ONE_CHUNK = Options(files=FileOptions(cache_size=1024, chunk_size=512 * 1024))
 
 
 @pytest.fixture
@@ -43,12 +44,15 @@ def stalling_pair() -> tuple[socket.socket, socket.socket]:
     return theirs, ours
 
 
+@pytest.mark.parametrize("options", [OPTIONS, ONE_CHUNK], ids=["chunks", "a chunk each"])
 @pytest.mark.parametrize("kind", ["socket", "stream"])
-async def test_replies_that_stall_in_turn(tmp_path: Path, contents: dict[str, bytes], kind: str) -> None:
+async def test_replies_that_stall_in_turn(
+    tmp_path: Path, contents: dict[str, bytes], kind: str, options: Options
+) -> None:
     """Each client takes a little, then another one has its turn, whose reply is read in between."""
     heard = dict.fromkeys(NAMES, b"")
 
-    async with open_site(tmp_path, OPTIONS) as site, trio.open_nursery() as nursery:
+    async with open_site(tmp_path, options) as site, trio.open_nursery() as nursery:
 
         async def take(name: str) -> None:
             theirs, ours = stalling_pair()
@@ -71,7 +75,7 @@ async def test_replies_that_stall_in_turn(tmp_path: Path, contents: dict[str, by
                 for name in NAMES:
                     clients.start_soon(take, name)
         assert site.read_ahead.memory.held == 0
-        assert 0 < site.read_ahead.memory.peak <= len(NAMES) * OPTIONS.files.chunk_size
+        assert 0 < site.read_ahead.memory.peak <= len(NAMES) * options.files.chunk_size
     for name in NAMES:
         (answer,) = read_answers(heard[name])
         assert answer.body == contents[name], name

@@ -63,6 +63,23 @@ class ReadAhead:
         """
         return Reading(self, lease, body, nursery, wait_writable, in_place)
 
+    def read_nowait(self, lease: Lease, body: Parts, *, in_place: bool = False) -> memoryview | None:
+        """The whole of `body`, where that is one chunk, in memory, and can be held: good until the next
+        checkpoint. None: `open` it.
+        """
+        (part, *others) = body.parts
+        if others or isinstance(part, bytes) or lease.first:
+            return None
+        if part.length > (_TAIL if in_place else self.chunk_size) or not self.memory.has_room_for(
+            part.length
+        ):
+            return None
+        try:
+            data = self.reader.read_cached(lease.file, part)
+        except (OSError, FileChangedError):  # whatever it is, it comes again
+            return None
+        return data if len(data) == part.length else None
+
 
 class _Slot:
     """A chunk of the window: `data` or `error` once it is `ready`; `held` bytes are counted for it."""

@@ -247,9 +247,13 @@ class Connection:
 
     async def _send_file(self, answer: FileAnswer) -> End | None:
         """Send a file, or the answer that takes its place while nothing of it has been sent."""
-        connection = self._persistence()
+        connection, responder = self._persistence(), self._responder
         try:
-            await self._responder.send_file(answer.response, answer.body, answer.lease, connection)
+            sent = responder.send_file_nowait(answer.response, answer.body, answer.lease, connection)
+            if sent is None:
+                await responder.send_file(answer.response, answer.body, answer.lease, connection)
+            elif not sent:
+                await responder.send_rest()
         except (OSError, FileChangedError) as error:
             await self._send(self._site.exchange.fail(error), connection)
             return self._end_after(connection)

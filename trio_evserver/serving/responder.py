@@ -90,13 +90,26 @@ class Responder:
         """Send a response that is held in memory; False if `send_rest` is to send what the peer did not take
         at once. Raises ConnectionLost.
         """
+        body = response.body
+        return self._begin(
+            response, connection, body.data if with_body and isinstance(body, Content) else b""
+        )
+
+    def send_file_nowait(
+        self, response: Response, body: Parts, lease: Lease, connection: bytes
+    ) -> bool | None:
+        """Send a response whose body is read from the file of `lease`, and short, and in memory; as
+        `send_nowait`. None: nothing was sent, `send_file` is to.
+        """
+        data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
+        return None if data is None else self._begin(response, connection, data)
+
+    def _begin(self, response: Response, connection: bytes, content: Buffer) -> bool:
         self.sent = 0
         head = self._heads.head(response, connection)
-        body = response.body
-        content = body.data if with_body and isinstance(body, Content) else b""
         sent = self._transport.send_nowait(head, content)
         if sent < len(head) + len(content):
-            self._pending = (head, content, sent)
+            self._pending = (head, bytes(content), sent)  # what was lent is lent for now only
             return False
         self.sent = len(content)
         return True

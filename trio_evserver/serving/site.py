@@ -166,11 +166,16 @@ class Site:
     def connection_ended(self) -> None:
         """One connection less."""
         self.connections -= 1
-        self._waiting_for_room.unpark_all()
+        if self._waiting_for_room:
+            self._waiting_for_room.unpark_all()
 
     async def wait_connection_ended(self) -> None:
         """Until a connection ends. Cancellation: prompt."""
         await self._waiting_for_room.park()
+
+    def close(self) -> None:
+        """Let go of every file that is kept."""
+        self._cache.close()
 
 
 @asynccontextmanager
@@ -193,35 +198,16 @@ async def open_site(
     until it returns. Cancellation: prompt. An exception of the block comes out in an exception group, as
     out of any nursery.
     """
-    files = options.files
     with ExitStack() as resources:
         if disk is None:
-            disk = Disk(Capabilities(nowait=files.cached_reads))
+            disk = Disk(Capabilities(nowait=options.files.cached_reads))
             resources.callback(disk.mounts.close)
-        workers = Workers(Gate(files.threads, queue=files.queue, patience=files.patience), run_sync)
         document_root = await trio.to_thread.run_sync(partial(_document_root, root, disk, options, clock))
         hub = open_hub() if use_hub else None
         if hub is not None:
             resources.callback(hub.close)  # after the nursery: its task may be about to poll
         async with trio.open_nursery() as nursery:
-            cache = FileCache(
-                document_root,
-                disk,
-                workers,
-                files,
-                describe=partial(describe, source=files.etag, render=render_head),
-                nursery=nursery,
-            )
-            site = Site(
-                options,
-                root=document_root,
-                cache=cache,
-                workers=workers,
-                read_ahead=ReadAhead(disk, workers, files),
-                access_log=access_log,
-                hub=hub,
-                clock=clock,
-            )
+            site = _compose(options, document_root, disk, run_sync, access_log, hub, clock, nursery)
             if hub is not None:
                 nursery.start_soon(hub.run, name="hub")
             nursery.start_soon(site.deadlines.run, name="deadlines")
@@ -230,8 +216,33 @@ async def open_site(
                 yield site
             finally:
                 trio.lowlevel.remove_instrument(site.admission)
-                cache.close()
+                site.close()
                 nursery.cancel_scope.cancel()
+
+
+def _compose(
+    options: Options,
+    root: DocumentRoot,
+    disk: Disk,
+    run_sync: RunSync | None,
+    access_log: AccessLog | None,
+    hub: Hub | None,
+    clock: Callable[[], float],
+    nursery: trio.Nursery,
+) -> Site:
+    files = options.files
+    workers = Workers(Gate(files.threads, queue=files.queue, patience=files.patience), run_sync)
+    description = partial(describe, source=files.etag, render=render_head)
+    return Site(
+        options,
+        root=root,
+        cache=FileCache(root, disk, workers, files, describe=description, nursery=nursery),
+        workers=workers,
+        read_ahead=ReadAhead(disk, workers, files),
+        access_log=access_log,
+        hub=hub,
+        clock=clock,
+    )
 
 
 def _document_root(

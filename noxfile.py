@@ -75,9 +75,9 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict."""
+    """mypy --strict, of the tests and the benchmarks, too."""
     install(session, "types")
-    session.run("mypy", PACKAGE, "noxfile.py", *session.posargs)
+    session.run("mypy", PACKAGE, "noxfile.py", "tests", "fuzz", "benchmarks", *session.posargs)
 
 
 @nox.session

@@ -159,7 +159,8 @@ def started(*arguments: str, shell: str = "", **popen: Any) -> Iterator[subproce
     program = [sys.executable, "-m", "trio_evserver", *arguments]
     command = ["sh", "-c", f'{shell} exec "$@"', "sh", *program] if shell else program
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    with subprocess.Popen(command, **({"cwd": ROOT} | pipes | popen)) as process:
+    settings: dict[str, Any] = {"cwd": ROOT} | pipes | popen
+    with subprocess.Popen(command, **settings) as process:
         try:
             yield process
         finally:

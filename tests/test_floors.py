@@ -156,6 +156,6 @@ def test_the_rule_itself(module: str, imported: str, allowed: bool) -> None:
 def test_only_known_foreign_packages() -> None:
     """What the package imports from elsewhere is what pyproject.toml declares."""
     dependencies = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]["dependencies"]
-    declared = {PACKAGE, *(re.match(r"\w+", dependency)[0] for dependency in dependencies)}
+    declared = {PACKAGE, *(re.split(r"\W", dependency)[0] for dependency in dependencies)}
     tops = {name.split(".")[0] for module in MODULES for name in imports((ROOT / module).read_text())}
     assert tops - set(sys.stdlib_module_names) - declared == set()

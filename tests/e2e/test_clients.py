@@ -97,7 +97,8 @@ async def test_http_client_keeps_alive(root: Path) -> None:
     """Requests of all kinds over one connection of http.client, bodies among them."""
 
     def visit() -> list[tuple[int, int]]:
-        connection = http.client.HTTPConnection(*address(server), timeout=30)
+        host, port = address(server)
+        connection = http.client.HTTPConnection(host, port, timeout=30)
         seen = []
         for method, target, body, chunked in (
             ("GET", "/ten.txt", None, False),

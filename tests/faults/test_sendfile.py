@@ -37,11 +37,11 @@ WAYS = {
 
 
 class Fault(NamedTuple):
-    """`code` is the error, 0 for a call that sends at most `count` bytes; `always`: every later one, too."""
+    """`code` is the error, 0 for a call that sends at most `most` bytes; `always`: every later one, too."""
 
     name: str
     code: int
-    count: int = 0
+    most: int = 0
     always: bool = False
 
 
@@ -53,8 +53,8 @@ FAULTS = [
     Fault("ENOMEM", errno.ENOMEM),
     Fault("EAGAIN", errno.EAGAIN),
     Fault("no bytes", 0),
-    Fault("a byte", 0, count=1),
-    Fault("short, always", 0, count=3000, always=True),
+    Fault("a byte", 0, most=1),
+    Fault("short, always", 0, most=3000, always=True),
 ]
 
 
@@ -72,7 +72,7 @@ class Failing:
             return os.sendfile(out, descriptor, offset, count)
         if self._fault.code:
             raise OSError(self._fault.code, os.strerror(self._fault.code))
-        count = min(count, self._fault.count)
+        count = min(count, self._fault.most)
         return os.sendfile(out, descriptor, offset, count) if count else 0
 
 

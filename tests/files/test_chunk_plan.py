@@ -77,10 +77,12 @@ def test_chunks_are_cut_and_put_back() -> None:
     chunks.take_part(4)
     chunks.put_back(Region(5, 1))
     assert repr(chunks) == "<Chunks Region(offset=5, length=1)>"
-    seen = []
-    while chunks.first is not None:
-        seen.append(chunks.first)
-        if isinstance(chunks.first, bytes):
+    seen: list[Chunk] = []
+    for _ in range(4):
+        chunk = chunks.first
+        assert chunk is not None
+        seen.append(chunk)
+        if isinstance(chunk, bytes):
             chunks.shorten(1)  # literal bytes are never cut
         chunks.take()
     assert seen == [Region(5, 1), Region(6, 4), b"--a", Region(20, 5)]

@@ -56,8 +56,13 @@ def test_a_line_is_written_while_the_log_is_open(pipe: tuple[int, int]) -> None:
 def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Lines that wait together are written together."""
     writes: list[int] = []
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: writes.append(len(data)) or write(fd, data))
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        writes.append(len(data))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
     with (tmp_path / "log").open("wb") as file:
         log = AccessLog(file.fileno(), AccessLogFormat.COMMON)
         record(log, 100)

@@ -198,7 +198,9 @@ def test_the_bytes_are_those_of_the_parts(data: st.DataObject) -> None:
                     nursery.start_soon(take, number, parts)
             driving.cancel_scope.cancel()
 
-    sizes = {name: data.draw(st.integers(1, 300), name) for name in ("_SHORT", "_SPAN", "_TAIL")}
+    sizes: dict[str, Any] = {
+        name: data.draw(st.integers(1, 300), name) for name in ("_SHORT", "_SPAN", "_TAIL")
+    }
     with patch.multiple(read_ahead_module, **sizes):
         trio.run(everything)
     assert received == {number: bytes_of(parts, disk.content) for number, parts in enumerate(replies)}

@@ -124,15 +124,16 @@ def test_a_pause_is_no_overload() -> None:
     accepting.accepted(1, emptied=True)
     queue.now += 60  # the machine slept
     accepting.accepted(16, emptied=False)
-    assert not accepting.is_persistent
+    persistent = [accepting.is_persistent]
     for _ in range(5):
         queue.now += 0.1
         accepting.accepted(16, emptied=False)
-    assert accepting.is_persistent
+    persistent.append(accepting.is_persistent)
     accepting.accepted(3, emptied=True)
     queue.now += 1
     accepting.accepted(3, emptied=True)  # it was not full for a second
-    assert not accepting.is_persistent
+    persistent.append(accepting.is_persistent)
+    assert persistent == [False, True, False]
 
 
 def test_a_short_queue_that_is_emptied_is_overloaded_all_the_same() -> None:

@@ -16,6 +16,7 @@ from tests.serving.answers import read_answer
 from tests.serving.conversations import Recorder, hear_all, opened, request
 from trio_evserver.serving import admission as admission_module
 from trio_evserver.serving import listener as listener_module
+from trio_evserver.serving.admission import AcceptQueue
 from trio_evserver.serving.listener import accept_sockets, accept_streams, batch, peer_of
 from trio_evserver.serving.options import Options
 
@@ -177,7 +178,7 @@ async def test_who_has_waited_too_long(
 ) -> None:
     """A connection that comes too late out of the kernel's queue is told so, whole, closed and recorded."""
     monkeypatch.setattr(listener_module, "has_waited_too_long", lambda connected: True)
-    monkeypatch.setattr(listener_module.AcceptQueue, "is_persistent", property(lambda queue: True))
+    monkeypatch.setattr(AcceptQueue, "is_persistent", property(lambda queue: True))
     log = Recorder()
     async with opened(root, access_log=log) as site, trio.open_nursery() as nursery:
         with listening() as listener:

@@ -120,7 +120,8 @@ async def test_a_memory_listener(root: Path) -> None:
     listeners = [MemoryListener(), MemoryListener()]
     async with trio.open_nursery() as nursery:
         server = await start(nursery, root, listeners)
-        assert server.addresses == server.urls == ()
+        assert server.addresses == ()
+        assert server.urls == ()
         client = listeners[1].connect()
         await client.send_all(ONCE)
         assert read_answer(await hear_all(client)).body == TEN

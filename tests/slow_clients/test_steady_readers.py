@@ -12,6 +12,7 @@ from tests.serving.answers import read_answer
 from tests.serving.conversations import opened, request
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.options import FileOptions
+from trio_evserver.files.region_reader import Span
 from trio_evserver.serving.connection import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.site import Site
@@ -61,6 +62,9 @@ class Steady:
 
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
         await self.send(head, body)
+
+    async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
+        raise NotImplementedError
 
     async def wait_writable(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -8,7 +8,7 @@ import trio
 
 from tests.amplification.counting import counted_site, make
 from tests.serving.conversations import request
-from trio_evserver.serving.connection import converse
+from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.transport import SocketTransport
 

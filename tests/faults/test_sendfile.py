@@ -19,7 +19,7 @@ from trio_evserver.files import read_ahead as read_ahead_module
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving import transport as transport_module
-from trio_evserver.serving.connection import converse
+from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.site import Site, open_site

@@ -22,7 +22,7 @@ from tests.serving.conversations import (
 from trio_evserver.files.options import FileOptions
 from trio_evserver.http1.limits import Limits
 from trio_evserver.observe.access_log import AccessLog
-from trio_evserver.serving.deadlines import Deadlines, Phase, Timeouts
+from trio_evserver.serving.deadlines import Deadline, Deadlines, Phase, Timeouts
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
@@ -35,6 +35,13 @@ SLACK = 1.0
 OPTIONS = Options(timeouts=TIMEOUTS, limits=Limits(body=10_000_000))
 
 
+def add(deadlines: Deadlines, scope: trio.CancelScope) -> Deadline:
+    """A deadline that cancels the scope."""
+    deadline = Deadline(deadlines, scope)
+    deadlines.add(deadline)
+    return deadline
+
+
 async def test_no_deadline_is_early(autojump_clock: MockClock) -> None:
     """A phase may last as long as was said, and is cut off within half a second after that."""
     deadlines = Deadlines(TIMEOUTS)
@@ -43,7 +50,7 @@ async def test_no_deadline_is_early(autojump_clock: MockClock) -> None:
         for began in (0.0, 0.1, 0.24, 0.26, 7.77):
             await trio.sleep(began)
             with trio.CancelScope() as scope:
-                deadline = deadlines.add(scope)
+                deadline = add(deadlines, scope)
                 deadline.start(Phase.HEAD, 10)
                 start = trio.current_time()
                 await trio.sleep_forever()
@@ -59,7 +66,7 @@ async def test_a_deadline_that_moves(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(deadlines.run)
         with trio.CancelScope() as scope:
-            deadline = deadlines.add(scope)
+            deadline = add(deadlines, scope)
             for _ in range(10):
                 deadline.start(Phase.WRITE, 30)
                 await trio.sleep(29)
@@ -79,7 +86,7 @@ async def test_only_the_idle_are_drained() -> None:
     deadlines = Deadlines(TIMEOUTS)
     scopes = {phase: trio.CancelScope() for phase in Phase}
     for phase, scope in scopes.items():
-        deadlines.add(scope).start(phase, 10)
+        add(deadlines, scope).start(phase, 10)
     deadlines.cancel_idle()
     ended = {phase for phase, scope in scopes.items() if scope.cancel_called}
     assert ended == {Phase.IDLE, Phase.FIRST}
@@ -103,7 +110,7 @@ async def test_the_longest_idle_are_ended(autojump_clock: MockClock) -> None:
             ("fresh", Phase.FIRST, 10),
         ):
             await trio.sleep(1)
-            deadlines.add(scopes[name]).start(phase, seconds)
+            add(deadlines, scopes[name]).start(phase, seconds)
         for ended in ("old", "new", "dumb", "dumber"):
             before = {name for name in names if scopes[name].cancel_called}
             deadlines.cancel_longest_idle(1 + len(before))

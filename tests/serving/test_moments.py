@@ -13,7 +13,7 @@ from tests.files.making import document_root, file_cache, path_of, wait_tick
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.message import Request
-from trio_evserver.serving.connection import converse
+from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.exchange import Answer
 from trio_evserver.serving.site import open_site
 from trio_evserver.serving.transport import SocketTransport

@@ -22,9 +22,9 @@ from trio_evserver.http1.body import ChunkedBody, LengthBody
 from trio_evserver.http1.buffer import Buffer
 from trio_evserver.http1.errors import LocalProtocolError, RemoteProtocolError
 from trio_evserver.http1.framing import NO_BODY, Chunked, Framing, Length, NoBody
+from trio_evserver.http1.head_reader import HeadReader, list_members
 from trio_evserver.http1.head_refusal import early_refusal
 from trio_evserver.http1.limits import Limits
-from trio_evserver.http1.request_head import parse_head
 from trio_evserver.semantics.fields import RequestFields
 from trio_evserver.semantics.message import Request
 
@@ -56,6 +56,7 @@ class Connection:
         "_body",
         "_buffer",
         "_empty_line",
+        "_heads",
         "_limits",
         "_open",
         "_request",
@@ -66,6 +67,7 @@ class Connection:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._heads = HeadReader(limits)
         self._buffer = Buffer()
         self._state = _State.HEAD
         self._open = True  # the peer may send more, and we read it
@@ -122,18 +124,12 @@ class Connection:
             # least one empty line (CRLF) received prior to the request-line." At most one is.
             if head[0] == _CR and head.startswith(b"\r\n") and not self._empty_line:
                 head = head[2:]
-            request, framing = parse_head(head, self._limits)
+            request, framing, self.keep_alive = self._heads.read(head)
         except RemoteProtocolError:
             self._fail()
             raise
         self._empty_line = False
         self._request = request
-        # The common case of `_persists`, spelled out: no Connection field.
-        connection = request.fields.get(b"connection")
-        if connection is None:
-            self.keep_alive = request.version == b"HTTP/1.1"
-        else:
-            self.keep_alive = _persists(request.version, connection)
         if framing is NO_BODY:
             if not self.keep_alive:
                 self._end()
@@ -258,18 +254,5 @@ def _body(framing: Framing, limits: Limits) -> LengthBody | ChunkedBody | None:
             assert_never(framing)
 
 
-def _persists(version: bytes, connection: bytes) -> bool:
-    """RFC 9112 §9.3, in its order: "close" ends it; HTTP/1.1 goes on; HTTP/1.0 only with "keep-alive"."""
-    options = _list_members(connection)
-    if b"close" in options:
-        return False
-    return version == b"HTTP/1.1" or b"keep-alive" in options
-
-
 def _members(fields: RequestFields, name: bytes) -> list[bytes]:
-    return _list_members(fields.get(name, b""))
-
-
-def _list_members(value: bytes) -> list[bytes]:
-    """The members of a comma-separated list in lower case; empty ones do not count (RFC 9110 §5.6.1.2)."""
-    return [member for part in value.lower().split(b",") if (member := part.strip(b" \t"))]
+    return list_members(fields.get(name, b""))

@@ -95,14 +95,12 @@ class Deadlines:
     def __repr__(self) -> str:
         return f"<Deadlines {len(self._deadlines)}>"
 
-    def add(self, scope: trio.CancelScope) -> Deadline:
-        """A deadline that cancels `scope`; `remove` it at the end."""
+    def add(self, deadline: Deadline) -> None:
+        """Enforce it from now on, until it is removed."""
         if not self._deadlines:
             self._look_at_clock()
             self._some.set()
-        deadline = Deadline(self, scope)
         self._deadlines.add(deadline)
-        return deadline
 
     def remove(self, deadline: Deadline) -> None:
         """The connection has ended."""

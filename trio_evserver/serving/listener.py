@@ -11,7 +11,7 @@ from contextlib import suppress
 import trio
 
 from trio_evserver.serving.admission import AcceptQueue, has_waited_too_long
-from trio_evserver.serving.connection import converse
+from trio_evserver.serving.attendant import Attendants, converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
@@ -44,6 +44,14 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
 
     Runs until cancelled. Cancellation: prompt; connections go on.
     """
+    attendants = Attendants(site, nursery)
+    try:
+        await _accept_sockets(listener, site, attendants)
+    finally:
+        attendants.close()
+
+
+async def _accept_sockets(listener: socket.socket, site: Site, attendants: Attendants) -> None:
     episode, queue = Exhaustion(), AcceptQueue(listener)
     while True:
         await trio.lowlevel.wait_readable(listener)
@@ -58,7 +66,7 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
                 if late:
                     turn_away(connected, site, peer)
                 else:
-                    admit(connected, site, peer, nursery)
+                    admit(connected, site, peer, attendants)
             except BlockingIOError:
                 emptied = True
                 break
@@ -81,7 +89,7 @@ def batch(connections: int) -> int:
     return min(max(_BATCH, connections // _SHARE), _LARGEST_BATCH)
 
 
-def admit(connected: socket.socket, site: Site, peer: object, nursery: trio.Nursery) -> None:
+def admit(connected: socket.socket, site: Site, peer: object, attendants: Attendants) -> None:
     """Serve a connection that was just accepted. Raises OSError, and has closed it, where the system has
     no room to watch it.
     """
@@ -91,7 +99,7 @@ def admit(connected: socket.socket, site: Site, peer: object, nursery: trio.Nurs
     except OSError:
         connected.close()
         raise
-    start(SocketTransport(connected, readiness, in_place=not is_this_machine(peer)), site, peer, nursery)
+    attendants.give(SocketTransport(connected, readiness, in_place=not is_this_machine(peer)), peer)
 
 
 def turn_away(connected: socket.socket, site: Site, peer: object) -> None:
@@ -126,15 +134,8 @@ async def accept_streams(
                 raise
             continue
         episode.over()
-        start(StreamTransport(stream), site, peer_of(stream), nursery)
-
-
-def start(
-    transport: SocketTransport | StreamTransport, site: Site, peer: object, nursery: trio.Nursery
-) -> None:
-    """Serve one connection in a task of `nursery`. It counts from now on, not from its task's first step."""
-    site.connection_began()
-    nursery.start_soon(converse, transport, site, peer, name="connection")
+        site.connection_began()
+        nursery.start_soon(converse, StreamTransport(stream), site, peer_of(stream), name="connection")
 
 
 def is_empty(listener: socket.socket) -> bool:

@@ -53,6 +53,11 @@ class Readiness(Protocol):
     async def wait(self, event: int) -> None:
         """Until READABLE, or WRITABLE, may be true again. One task at a time. Cancellation: prompt."""
 
+    def attend(self, ready: Callable[[], None] | None) -> bool:
+        """Have `ready` called, by whatever task, each time that READABLE may be true again, until None takes
+        its place, or the socket is waited for; False where nobody would call it.
+        """
+
     def forget(self) -> None:
         """The socket is about to be closed; nobody waits for it."""
 
@@ -78,49 +83,71 @@ class TrioReadiness:
             await trio.lowlevel.wait_writable(self._socket)
         self.events |= event
 
+    def attend(self, ready: Callable[[], None] | None) -> bool:
+        """Trio wakes tasks, and calls nobody."""
+        return False
+
     def forget(self) -> None:
         """Trio forgets by itself."""
         self.on_lost = None
 
 
 class HubReadiness:
-    """A socket watched by the hub."""
+    """A socket that the hub watches from `watch` on, or from when it is first waited for."""
 
-    __slots__ = ("_descriptor", "_hub", "_task", "_wanted", "events", "moment", "on_lost")
+    __slots__ = ("_hub", "_ready", "_socket", "_task", "_wanted", "_watched", "events", "moment", "on_lost")
 
-    def __init__(self, hub: "Hub", descriptor: int) -> None:
+    def __init__(self, hub: "Hub", to_watch: socket.socket) -> None:
         self._hub = hub
-        self._descriptor = descriptor
+        self._socket = to_watch
+        self._watched = 0  # its descriptor, once it is
         self._task: trio.lowlevel.Task | None = None
+        self._ready: Callable[[], None] | None = None
         self._wanted = 0
         self.on_lost: Callable[[], None] | None = None
-        # A peer that has just connected has often sent its request, too; trying costs less than asking.
         self.events = READABLE | WRITABLE
         self.moment = 0
 
     def __repr__(self) -> str:
-        return f"<HubReadiness {self._descriptor} {self.events:#x}>"
+        return f"<HubReadiness {self._watched} {self.events:#x}>"
+
+    def watch(self) -> None:
+        """Have the hub watch the socket: whatever is true of it now it tells in its next turn. Raises
+        OSError.
+        """
+        self._hub.watch(self._socket.fileno(), self)
+        self._watched = self._socket.fileno()
 
     async def wait(self, event: int) -> None:
         self._task = trio.lowlevel.current_task()
+        self._ready = None
         self._wanted = event | ENDED
         await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def attend(self, ready: Callable[[], None] | None) -> bool:
+        self._ready = ready
+        return True
 
     def tell(self, events: int) -> None:
         """The hub has learned of `events`."""
         self.events |= events
         self.moment = self._hub.moment
         task = self._task
-        if task is None:
-            if events & _LOST and self.on_lost is not None:
-                self.on_lost()
-        elif events & self._wanted:
-            self._task = None
-            trio.lowlevel.reschedule(task)
+        if task is not None:
+            if events & self._wanted:
+                self._task = None
+                trio.lowlevel.reschedule(task)
+        elif self._ready is not None:
+            if events & _ALWAYS_READABLE:
+                self._ready()
+        elif events & _LOST and self.on_lost is not None:
+            self.on_lost()
 
     def forget(self) -> None:
-        self._hub.remove(self._descriptor)
-        self.on_lost = None  # it is a part of a cycle, and the collector hardly ever comes by
+        if self._watched:
+            self._hub.forget(self._watched)
+        # They are parts of cycles, and the collector hardly ever comes by.
+        self.on_lost = self._ready = None
 
     def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
         self._task = None
@@ -138,16 +165,20 @@ class Hub:
     def __repr__(self) -> str:
         return f"<Hub {len(self._watched)} sockets>"
 
-    def add(self, watched: socket.socket) -> HubReadiness:
+    def add(self, to_watch: socket.socket) -> HubReadiness:
         """Watch a socket until its readiness is told to `forget` it. Raises OSError."""
-        descriptor = watched.fileno()
+        readiness = HubReadiness(self, to_watch)
+        readiness.watch()
+        return readiness
+
+    def watch(self, descriptor: int, readiness: HubReadiness) -> None:
+        """Tell `readiness` of a socket, from the state that it is in now on. Raises OSError."""
         self._epoll.register(
             descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
         )
-        readiness = self._watched[descriptor] = HubReadiness(self, descriptor)
-        return readiness
+        self._watched[descriptor] = readiness
 
-    def remove(self, descriptor: int) -> None:
+    def forget(self, descriptor: int) -> None:
         """Forget a socket, which leaves the epoll when it is closed. What was told of it until then reaches
         nobody.
         """

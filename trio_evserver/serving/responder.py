@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 
 import trio
 
@@ -38,7 +37,7 @@ class Heads:
         self._fields: FieldLines = ((b"Server", _SERVER),) if server_header else ()
         self._until = 0.0
         self._date = b""
-        self._made: dict[bytes, dict[HTTPStatus, bytes]] = {}
+        self._made: dict[bytes, list[bytes]] = {}  # by Connection field, then by status
 
     def __repr__(self) -> str:
         return f"<Heads of {self._date.decode()}>"
@@ -52,12 +51,12 @@ class Heads:
         if not self._until - 1 <= now < self._until:  # a clock may also be set back
             self._until = int(now) + 1
             self._date = format_http_date(int(now))
-            self._made = {KEEP_ALIVE: {}, KEEP_ALIVE_SAID: {}, CLOSE: {}}
-        status = response.status
-        beginning = self._made[connection].get(status)
-        if beginning is None:
+            self._made = {said: [b""] * 600 for said in (KEEP_ALIVE, KEEP_ALIVE_SAID, CLOSE)}
+        made, status = self._made[connection], response.status
+        beginning = made[status]
+        if not beginning:
             fields = render_fields(((b"Date", self._date), *self._fields))
-            beginning = self._made[connection][status] = status_line(status) + fields + connection
+            beginning = made[status] = status_line(status) + fields + connection
         return beginning + (response.head or render_head(response.fields))
 
 

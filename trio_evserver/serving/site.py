@@ -100,7 +100,7 @@ class Site:
         self.refused_stale = self.refused_crowded = self.full = 0
         self._cache = cache
         self._workers = workers
-        self._responses: dict[int, int] = {}
+        self._responses = [0] * 600  # by status
         self._accept_errors: dict[str, int] = {}
         self._sent = 0
         self._waiting_for_room = trio.lowlevel.ParkingLot()
@@ -122,7 +122,7 @@ class Site:
             long_turns=dict(self.admission.long_turns),
             refused_stale=self.refused_stale,
             refused_crowded=self.refused_crowded,
-            responses={int(status): count for status, count in self._responses.items()},
+            responses={status: count for status, count in enumerate(self._responses) if count},
             sent=self._sent,
             reads=self._workers.statistics(),
             held=memory.held,
@@ -133,7 +133,7 @@ class Site:
 
     def count(self, status: HTTPStatus, sent: int) -> None:
         """A response with `status` and `sent` bytes of body has ended."""
-        self._responses[status] = self._responses.get(status, 0) + 1
+        self._responses[status] += 1
         self._sent += sent
 
     def drain(self) -> None:

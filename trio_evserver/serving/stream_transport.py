@@ -36,6 +36,17 @@ class StreamTransport:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 
+    def receive_nowait(self) -> bytes | None:
+        """A stream does not tell without waiting."""
+        return None
+
+    def attend(self, ready: Callable[[], None]) -> bool:
+        """Nor does it call."""
+        return False
+
+    def attend_no_more(self) -> None:
+        """It never does."""
+
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
         await self.send_rest(head, body, 0)
 
@@ -79,6 +90,10 @@ class StreamTransport:
                 await self._stream.send_eof()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise ConnectionLost from error
+
+    def close_nowait(self) -> bool:
+        """A farewell may have to wait."""
+        return False
 
     async def close(self) -> None:
         if self._aborted:

@@ -63,6 +63,17 @@ class Transport(Protocol):
         prompt, nothing is lost.
         """
 
+    def receive_nowait(self) -> bytes | None:
+        """What has arrived, as `receive`; None if nothing has, as far as can be told at once."""
+
+    def attend(self, ready: Callable[[], None]) -> bool:
+        """Have `ready` called each time that something may have arrived, until `attend_no_more` or `receive`
+        is called. False: not now, or not here: call `receive`.
+        """
+
+    def attend_no_more(self) -> None:
+        """Have nobody called."""
+
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
         """Send both, in order. Raises ConnectionLost. Cancellation: prompt; how much was sent is
         then unknown.
@@ -90,6 +101,9 @@ class Transport(Protocol):
 
     async def end(self) -> None:
         """Send the end of our side."""
+
+    def close_nowait(self) -> bool:
+        """Close both sides, where that needs no waiting; False: `close` it."""
 
     async def close(self) -> None:
         """Close both sides, soon. Cancellation: is not noticed; the wait for a farewell has a deadline of
@@ -122,27 +136,42 @@ class SocketTransport:
 
     async def receive(self) -> bytes:
         readiness = self._readiness
-        self.moment = 0
+        moment = 0
         while True:
             if not readiness.events & READABLE:
                 self._burst = 0
                 await readiness.wait(READABLE)
-                self.moment = readiness.moment
+                moment = readiness.moment
             elif self._burst >= _BURST:
                 self._burst = 0
                 await trio.lowlevel.checkpoint()
             self._burst += 1
-            try:
-                data = self._socket.recv(RECEIVE)
-            except BlockingIOError:
-                readiness.events &= ~READABLE
-                continue
-            except OSError as error:
-                raise ConnectionLost from error
-            # Fewer bytes than asked for: there are no more now, and asking would only say so.
-            if len(data) < RECEIVE and not readiness.events & ENDED:
-                readiness.events &= ~READABLE
-            return data
+            data = self.receive_nowait()
+            if data is not None:
+                self.moment = moment
+                return data
+
+    def receive_nowait(self) -> bytes | None:
+        readiness = self._readiness
+        self.moment = readiness.moment
+        try:
+            data = self._socket.recv(RECEIVE)
+        except BlockingIOError:
+            readiness.events &= ~READABLE
+            return None
+        except OSError as error:
+            raise ConnectionLost from error
+        # Fewer bytes than asked for: there are no more now, and asking would only say so.
+        if len(data) < RECEIVE and not readiness.events & ENDED:
+            readiness.events &= ~READABLE
+        return data
+
+    def attend(self, ready: Callable[[], None]) -> bool:
+        # What is there already is received by who can let others have a turn.
+        return not self._readiness.events & READABLE and self._readiness.attend(ready)
+
+    def attend_no_more(self) -> None:
+        self._readiness.attend(None)
 
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
         sent = self.send_nowait(head, body)
@@ -256,8 +285,12 @@ class SocketTransport:
             raise ConnectionLost from error
 
     async def close(self) -> None:
+        self.close_nowait()
+
+    def close_nowait(self) -> bool:
         self._readiness.forget()
         self._socket.close()
+        return True
 
     def abort(self) -> None:
         try:

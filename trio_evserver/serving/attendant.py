@@ -1,0 +1,219 @@
+"""A nursery per connection, and the task in it that does what the connection has to wait for.
+
+An attendant serves one connection at a time, all of it in its own nursery: the reads ahead of a reply are the
+nursery's tasks, and the connection's deadline is its scope. While a connection waits for its peer its task
+sleeps; what arrives the hub hands to `_receive` right away, and the task wakes only for what has to wait
+itself. A connection that ended well leaves task and nursery behind as they were, and they are kept for the
+next one: to open both costs more than all the rest of a short connection.
+"""
+
+import logging
+
+import trio
+
+from trio_evserver.serving.conversation import Conversation, End, Next
+from trio_evserver.serving.deadlines import Deadline
+from trio_evserver.serving.site import Site
+from trio_evserver.serving.transport import ConnectionLost, Transport
+
+logger = logging.getLogger("trio_evserver")
+
+# Nurseries that are kept while they have no connection.
+_KEPT = 64
+
+
+async def converse(transport: Transport, site: Site, peer: object = None) -> None:
+    """Serve one connection, which the site counts already, until it ends, and close it.
+
+    Nothing that happens in it leaves it: what goes wrong is logged and ends the connection. Cancellation: the
+    connection is closed at once, without a farewell.
+    """
+    await Attendant(site, None).run(transport, peer)
+
+
+class Attendant:
+    """One nursery, for one connection at a time."""
+
+    __slots__ = (
+        "_conversation", "_deadline", "_error", "_next", "_nursery", "_owner", "_site", "_task", "_transport",
+    )  # fmt: skip
+
+    def __init__(self, site: Site, owner: "Attendants | None") -> None:
+        """`owner`: who keeps it for further connections; without one it serves a single one."""
+        self._site = site
+        self._owner = owner
+        self._task: trio.lowlevel.Task | None = None
+        self._transport: Transport | None = None
+        self._conversation: Conversation | None = None
+        self._next: Next = None
+        self._error: Exception | None = None
+
+    def __repr__(self) -> str:
+        return f"<Attendant of {self._transport!r}>"
+
+    async def run(self, transport: Transport, peer: object) -> None:
+        """Serve this connection, and then those that `begin`, for as long as the owner keeps us.
+
+        Cancellation: prompt; a connection is closed at once.
+        """
+        site, lost = self._site, False
+        self._transport = transport
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._deadline = Deadline(site.deadlines, nursery.cancel_scope)
+                try:
+                    self.begin(transport, peer)
+                    await self._serve()
+                finally:
+                    lost = self._leave()
+            if lost:
+                raise ConnectionLost
+        except* ConnectionLost:
+            site.lost += 1
+        except* Exception:
+            logger.exception("a connection failed")
+        finally:
+            await self._close()
+
+    def begin(self, transport: Transport, peer: object) -> None:
+        """A connection, which the site counts already, is ours now."""
+        self._transport = transport
+        self._site.deadlines.add(self._deadline)
+        self._conversation = Conversation(transport, self._site, peer, self._nursery, self._deadline)
+
+    def receive(self) -> None:
+        """Something may have arrived: do what can be done at once, and wake the task for the rest.
+
+        Called by the hub, while the task waits in `_attend`; what goes wrong is the connection's affair.
+        """
+        transport, conversation = self._transport, self._conversation
+        assert transport is not None
+        assert conversation is not None
+        try:
+            data = transport.receive_nowait()
+            after = None if data is None else conversation.take(data)
+        except Exception as error:
+            self._error = error
+        else:
+            if after is None and transport.attend(self.receive):
+                return
+            if after is End.CLOSE and not self._nursery.child_tasks and transport.close_nowait():
+                self._leave()
+                self._ended()
+                if not self._is_kept():
+                    self.dismiss()
+                return
+            self._next = after
+        transport.attend_no_more()
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    def dismiss(self) -> None:
+        """End, having no connection."""
+        self._nursery.cancel_scope.cancel()
+
+    async def _serve(self) -> None:
+        after: Next = None
+        while True:
+            if after is None:
+                after = await self._attend()
+            elif not isinstance(after, End):
+                after = await after()
+            else:
+                assert self._conversation is not None
+                await self._conversation.finish(after)
+                if self._nursery.child_tasks:  # reads ahead of a reply that was given up
+                    self._nursery.cancel_scope.cancel()
+                    return
+                self._leave()
+                await self._close()
+                if not self._is_kept():
+                    return
+                after = None
+
+    async def _attend(self) -> Next:
+        """What is next for our connection, or, if we have none, for one that begins."""
+        transport, conversation = self._transport, self._conversation
+        if self._next is None and self._error is None:
+            if transport is not None and not transport.attend(self.receive):
+                assert conversation is not None
+                return conversation.take(await transport.receive())
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
+        after, error = self._next, self._error
+        self._next = self._error = None
+        if error is not None:
+            raise error
+        return after
+
+    def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        self._task = None
+        if self._transport is not None:
+            self._transport.attend_no_more()
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _is_kept(self) -> bool:
+        return self._owner is not None and self._owner.keep(self)
+
+    def _leave(self) -> bool:
+        """The conversation is over; whether its peer was lost."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is None:
+            return False
+        self._site.deadlines.remove(self._deadline)
+        conversation.leave()
+        return conversation.lost
+
+    async def _close(self) -> None:
+        if self._transport is None:
+            return
+        try:
+            await self._transport.close()
+        except Exception:  # a stream that was handed in may do anything
+            logger.exception("a connection could not be closed")
+        finally:
+            self._ended()
+
+    def _ended(self) -> None:
+        """The connection is closed."""
+        self._transport = None
+        self._site.connection_ended()
+
+
+class Attendants:
+    """Those of one listener, as tasks of `nursery`."""
+
+    def __init__(self, site: Site, nursery: trio.Nursery) -> None:
+        self._site = site
+        self._nursery = nursery
+        self._idle: list[Attendant] = []
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Attendants {len(self._idle)} idle>"
+
+    def give(self, transport: Transport, peer: object) -> None:
+        """Serve a connection, which counts from now on."""
+        self._site.connection_began()
+        if self._idle:
+            attendant = self._idle.pop()
+            attendant.begin(transport, peer)
+            attendant.receive()
+        else:
+            attendant = Attendant(self._site, self)
+            self._nursery.start_soon(attendant.run, transport, peer, name="connection")
+
+    def keep(self, attendant: Attendant) -> bool:
+        """Whether one that has become free is to wait for another connection."""
+        if self._closed or len(self._idle) >= _KEPT:
+            return False
+        self._idle.append(attendant)
+        return True
+
+    def close(self) -> None:
+        """Send home who is free, and from now on whoever becomes it."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().dismiss()

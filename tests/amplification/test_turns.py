@@ -10,7 +10,7 @@ from tests.amplification.counting import counted_site, make
 from tests.serving.conversations import request
 from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.readiness import TrioReadiness
-from trio_evserver.serving.transport import SocketTransport
+from trio_evserver.serving.socket_transport import SocketTransport
 
 BUFFER = 256 * 1024
 _MOST = 8  # receives of 16 KiB: two bursts of four can meet, as Trio shuffles who runs first in a turn

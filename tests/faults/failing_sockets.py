@@ -19,7 +19,7 @@ import pytest
 from tests.serving.conversations import BUFFER
 from trio_evserver.serving import listener as listener_module
 from trio_evserver.serving import readiness as readiness_module
-from trio_evserver.serving import transport as transport_module
+from trio_evserver.serving import socket_transport as transport_module
 
 SHORT = 0
 """In place of an error: one byte is taken, or comes."""

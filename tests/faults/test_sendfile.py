@@ -18,12 +18,12 @@ from tests.serving.conversations import hear_all, request
 from trio_evserver.files import read_ahead as read_ahead_module
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
-from trio_evserver.serving import transport as transport_module
+from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.site import Site, open_site
-from trio_evserver.serving.transport import SocketTransport
+from trio_evserver.serving.socket_transport import SocketTransport
 
 CHUNK = 4096
 LARGE = os.urandom(20 * CHUNK + 100)

@@ -14,7 +14,7 @@ from tests.serving.conversations import hear_all, open_descriptors, request
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Hub, open_hub
 from trio_evserver.serving.site import open_site
-from trio_evserver.serving.transport import SocketTransport
+from trio_evserver.serving.socket_transport import SocketTransport
 
 
 @pytest.fixture

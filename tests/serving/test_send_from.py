@@ -14,7 +14,7 @@ from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from tests.serving.test_transport import KINDS, pair
 from trio_evserver.files.region_reader import Span
-from trio_evserver.serving import transport as transport_module
+from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
 SOCKETS = KINDS[:2]

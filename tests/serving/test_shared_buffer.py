@@ -15,8 +15,8 @@ from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.site import open_site
+from trio_evserver.serving.socket_transport import SocketTransport
 from trio_evserver.serving.stream_transport import StreamTransport
-from trio_evserver.serving.transport import SocketTransport
 
 SIZE = 400_000
 NAMES = [f"{number}.bin" for number in range(5)]

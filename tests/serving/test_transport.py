@@ -12,8 +12,9 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_task
 from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from trio_evserver.serving.readiness import Hub, TrioReadiness, open_hub
+from trio_evserver.serving.socket_transport import SocketTransport, is_this_machine
 from trio_evserver.serving.stream_transport import StreamTransport
-from trio_evserver.serving.transport import ConnectionLost, SocketTransport, Transport, is_this_machine
+from trio_evserver.serving.transport import ConnectionLost, Transport
 
 KINDS = ["socket", "socket, watched by the hub", "memory stream", "socket stream"]
 

@@ -33,6 +33,7 @@ class Steady:
 
     taken = moment = 0
     sends_in_place = False
+    may_have_more = True
     on_stall: Callable[[bool], None]
 
     def __init__(self, when_sent: Callable[[int], object]) -> None:
@@ -50,6 +51,15 @@ class Steady:
 
     async def receive(self) -> bytes:
         return self._to_say.pop(0) if self._to_say else b""
+
+    def receive_nowait(self) -> bytes | None:
+        return None
+
+    def attend(self, ready: Callable[[], None]) -> bool:
+        return False
+
+    def attend_no_more(self) -> None:
+        """Nobody is called."""
 
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
         await trio.sleep(STEP)
@@ -71,6 +81,9 @@ class Steady:
 
     async def end(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    def close_nowait(self) -> bool:
+        return False
 
     async def close(self) -> None:
         return

@@ -51,7 +51,7 @@ class Buffer:
         if end == len(data) and not self.start:
             self.data = b""
             self.scanned = 0
-            return bytes(data)
+            return data if type(data) is bytes else bytes(data)
         taken = bytes(data[self.start : end])
         self.skip(end)
         return taken

@@ -74,18 +74,24 @@ AUTHORITY_FORM = re.compile(_URI_HOST + rb":" + _PORT)
 # RFC 9112 §2.3
 HTTP_VERSION = re.compile(rb"HTTP/([0-9])\.[0-9]")
 
-_METHOD = rb"(" + _TOKEN + rb")"
 _ORIGIN_FORM = rb"(" + _PATH + rb")" + _QUERY
 _VERSION = rb"HTTP/1\.([0-9])\r\n"
 
-ORIGIN_FORM_LINE = re.compile(_METHOD + rb" (" + _ORIGIN_FORM + rb") " + _VERSION)
-"""request-line CRLF with a target in origin-form. Groups: method, request-target, its path and query, minor
-version.
-"""
+COMMON_LINE = re.compile(rb"(GET|HEAD) (" + _ORIGIN_FORM + rb") " + _VERSION)
+"""request-line CRLF of nearly all requests. Groups: method, request-target, path and query, minor version."""
 REQUEST_HEAD = re.compile(
-    # Groups: those of ORIGIN_FORM_LINE, path and query None for another form; and the field lines.
-    _METHOD + rb" (" + _ORIGIN_FORM + rb"|" + _TARGET + rb") " + _VERSION +
-    rb"((?:" + _FIELD_LINE + rb"\r\n)*+)\r\n"
+    # Groups: those of COMMON_LINE, path and query None for another form; and the field lines.
+    rb"("
+    + _TOKEN
+    + rb") ("
+    + _ORIGIN_FORM
+    + rb"|"
+    + _TARGET
+    + rb") "
+    + _VERSION
+    + rb"((?:"
+    + _FIELD_LINE
+    + rb"\r\n)*+)\r\n"
 )
 """request-line CRLF *( field-line CRLF ) CRLF (RFC 9112 §2.1), major version 1."""
 

@@ -9,7 +9,7 @@ was valid is valid again and means the same.
 from typing import Final
 
 from trio_evserver.http1.framing import NO_BODY, Framing
-from trio_evserver.http1.grammar import ORIGIN_FORM_LINE
+from trio_evserver.http1.grammar import COMMON_LINE
 from trio_evserver.http1.limits import Limits
 from trio_evserver.http1.request_head import parse_head
 from trio_evserver.semantics.message import Request
@@ -21,13 +21,14 @@ _LONGEST: Final = 2048
 class HeadReader:
     """Reads the heads of one connection."""
 
-    __slots__ = ("_field_lines", "_limits", "_minor", "_request")
+    __slots__ = ("_before", "_field_lines", "_limits", "_longest", "_minor")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._before: Request | None = None  # whose field lines are remembered: valid, persistent, no body
         self._field_lines = b""
+        self._longest = 0  # request line, in octets with its CRLF, that is within the limits before them
         self._minor = b""
-        self._request: Request | None = None
 
     def __repr__(self) -> str:
         return f"<HeadReader after {len(self._field_lines)} octets of field lines>"
@@ -37,23 +38,18 @@ class HeadReader:
 
         Takes and raises what `parse_head` does.
         """
-        before = self._request
+        before = self._before
         if before is not None:
-            line = ORIGIN_FORM_LINE.match(head)
+            line = COMMON_LINE.match(head)
             if line is not None:
                 end = line.end()
-                method, target, path, query, minor = line.groups()
-                if (
-                    head[end:] == self._field_lines
-                    and minor == self._minor
-                    and method != b"CONNECT"
-                    and end <= self._limits.line
-                    and len(head) <= self._limits.head
-                ):
-                    request = Request(
-                        method, target, path, query, before.host, before.version, before.fields
-                    )
-                    return request, NO_BODY, True
+                if head[end:] == self._field_lines and end <= self._longest:
+                    method, target, path, query, minor = line.groups()
+                    if minor == self._minor:
+                        request = Request(
+                            method, target, path, query, before.host, before.version, before.fields
+                        )
+                        return request, NO_BODY, True
         return self._read_anew(head)
 
     def _read_anew(self, head: bytes) -> tuple[Request, Framing, bool]:
@@ -64,18 +60,21 @@ class HeadReader:
             persists = request.version == b"HTTP/1.1"
         else:
             persists = _persists(request.version, connection)
-        self._remember(head, request, framing, persists)
+        self._before = None
+        if persists and framing is NO_BODY:
+            self._remember(head, request)
         return request, framing, persists
 
-    def _remember(self, head: bytes, request: Request, framing: Framing, persists: bool) -> None:
-        """What the next request may share: nothing where the host is the target's, or a body follows."""
-        line = ORIGIN_FORM_LINE.match(head) if persists and framing is NO_BODY else None
-        if line is None or len(head) - line.end() > _LONGEST:
-            self._request = None
-            self._field_lines = b""
-        else:
-            self._request = request
-            self._field_lines = head[line.end() :]
+    def _remember(self, head: bytes, request: Request) -> None:
+        """What the next request may share."""
+        line = COMMON_LINE.match(head)
+        if line is None:  # in another form the host is the target's
+            return
+        field_lines = head[line.end() :]
+        if len(field_lines) <= _LONGEST:
+            self._before = request
+            self._field_lines = field_lines
+            self._longest = min(self._limits.line + 2, self._limits.head - len(field_lines))
             self._minor = line[5]
 
 

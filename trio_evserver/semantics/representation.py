@@ -35,6 +35,7 @@ class Representation(msgspec.Struct, frozen=True, gc=False):
     modified: int | None
     modified_is_strong: bool
     entity_tag: EntityTag | None
+    etag: bytes | None
     media_type: bytes
     cache_control: bytes
     content: bytes | None
@@ -84,6 +85,7 @@ def represent(
         modified=modified,
         modified_is_strong=modified_is_strong,
         entity_tag=entity_tag,
+        etag=None if entity_tag is None else entity_tag.render(),
         media_type=media_type,
         cache_control=cache_control,
         content=content,

@@ -44,6 +44,13 @@ def answer(request: Request, representation: Representation, policy: Policy) -> 
     fields = request.fields
     if _CONDITIONAL.isdisjoint(fields):
         return representation.complete
+    # What a cache that is up to date asks; steps 1 and 2 of §13.2.2 come first, where there are any.
+    if (
+        fields.get(b"if-none-match") == representation.etag
+        and b"if-match" not in fields
+        and b"if-unmodified-since" not in fields
+    ):
+        return representation.not_modified
     now = policy.now()
     decision = evaluate(
         fields,

@@ -11,9 +11,10 @@ import logging
 
 import trio
 
-from trio_evserver.serving.conversation import Conversation, End, Next
+from trio_evserver.serving.conversation import Conversation
 from trio_evserver.serving.deadlines import Deadline
 from trio_evserver.serving.site import Site
+from trio_evserver.serving.steps import End, Next
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
 logger = logging.getLogger("trio_evserver")
@@ -82,6 +83,16 @@ class Attendant:
         self._site.deadlines.add(self._deadline)
         self._conversation = Conversation(transport, self._site, peer, self._nursery, self._deadline)
 
+    def take_over(self, transport: Transport, peer: object, *, has_sent: bool) -> None:
+        """As `begin`, for one whose task waits already. Where the peer `has_sent` its request by now, in all
+        likelihood, what can be done at once is.
+        """
+        self.begin(transport, peer)
+        if has_sent:
+            self.receive()
+        if self._task is not None and self._transport is not None and not transport.attend(self.receive):
+            self._wake()
+
     def receive(self) -> None:
         """Something may have arrived: do what can be done at once, and wake the task for the rest.
 
@@ -96,9 +107,9 @@ class Attendant:
         except Exception as error:
             self._error = error
         else:
-            if after is None and transport.attend(self.receive):
+            if after is None and not transport.may_have_more:
                 return
-            if after is End.CLOSE and not self._nursery.child_tasks and transport.close_nowait():
+            if after is End.CLOSE and not self._nursery.child_tasks and self._close_nowait(transport):
                 self._leave()
                 self._ended()
                 if not self._is_kept():
@@ -106,6 +117,9 @@ class Attendant:
                 return
             self._next = after
         transport.attend_no_more()
+        self._wake()
+
+    def _wake(self) -> None:
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
             self._task = None
@@ -176,6 +190,13 @@ class Attendant:
         finally:
             self._ended()
 
+    def _close_nowait(self, transport: Transport) -> bool:
+        try:
+            return transport.close_nowait()
+        except Exception:
+            logger.exception("a connection could not be closed")
+            return True
+
     def _ended(self) -> None:
         """The connection is closed."""
         self._transport = None
@@ -194,13 +215,12 @@ class Attendants:
     def __repr__(self) -> str:
         return f"<Attendants {len(self._idle)} idle>"
 
-    def give(self, transport: Transport, peer: object) -> None:
-        """Serve a connection, which counts from now on."""
+    def give(self, transport: Transport, peer: object, *, has_sent: bool) -> None:
+        """Serve a connection, which counts from now on; `has_sent` as of `Attendant.take_over`."""
         self._site.connection_began()
         if self._idle:
             attendant = self._idle.pop()
-            attendant.begin(transport, peer)
-            attendant.receive()
+            attendant.take_over(transport, peer, has_sent=has_sent)
         else:
             attendant = Attendant(self._site, self)
             self._nursery.start_soon(attendant.run, transport, peer, name="connection")

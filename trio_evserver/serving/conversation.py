@@ -1,4 +1,4 @@
-"""One HTTP/1.1 conversation: a request is read, answered, and the next one awaited, until either side ends it.
+"""One HTTP/1.1 conversation: requests are read and answered, one after the other, until either side ends it.
 
 What can be done without waiting is done where the octets arrive, in `take`: nearly all of a hot file's
 requests. What has to wait, for a disk or for the peer, `take` returns as work, and a task of the connection's
@@ -6,13 +6,9 @@ own awaits it. So `take` may be called from anywhere, and a connection that asks
 """
 
 import logging
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from enum import Enum
 from functools import partial
 from http import HTTPStatus
-from typing import TypeAlias, Union
 
 import trio
 
@@ -27,49 +23,22 @@ from trio_evserver.serving.delivery import Delivery
 from trio_evserver.serving.exchange import CROWDED, Answer, FileAnswer
 from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
 from trio_evserver.serving.site import Site
+from trio_evserver.serving.steps import End, Next, farewell
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
 logger = logging.getLogger("trio_evserver")
 
 # Pipelined requests that are answered from memory never wait; after so many of them the others have a turn.
 _BURST = 16
-# After a final answer this much of what the peer is still sending is read, so that the answer is not lost
-# to a reset (RFC 9112 §9.6).
-_LINGER_BYTES = 1024 * 1024
-
-
-class End(Enum):
-    """How a conversation ends: closed, closed after what the peer is still sending has been read, or broken
-    off.
-    """
-
-    CLOSE = "close"
-    LINGER = "linger"
-    ABORT = "abort"
-
-
-Work: TypeAlias = Callable[[], Awaitable["Next"]]
-Next: TypeAlias = Union[Work, End, None]  # noqa: UP007 - a forward reference is no operand of "|"
-"""What comes next: work that has to wait, the end, or None: the peer is to send more."""
 
 
 class Conversation:
     """One HTTP/1.1 conversation."""
 
     __slots__ = (
-        "_burst",
-        "_deadline",
-        "_delivery",
-        "_http",
-        "_moment",
-        "_peer",
-        "_request",
-        "_responder",
-        "_site",
-        "_timeouts",
-        "_transport",
-        "lost",
-    )
+        "_burst", "_deadline", "_delivery", "_http", "_moment", "_peer", "_request", "_responder", "_site",
+        "_timeouts", "_transport", "lost",
+    )  # fmt: skip
 
     def __init__(
         self, transport: Transport, site: Site, peer: object, nursery: trio.Nursery, deadline: Deadline
@@ -176,7 +145,7 @@ class Conversation:
         connection = self._persistence()
         if isinstance(answer, FileAnswer):
             return self._send_file_nowait(answer, connection)
-        return self._reply(answer, connection, self._end_after(connection))
+        return self._reply(answer, connection, self._end_after(connection) if connection is CLOSE else None)
 
     def _reply(self, response: Response, connection: bytes, end: End | None) -> Next:
         """Send a response that is held in memory, after which the conversation ends like this, or goes on."""
@@ -224,7 +193,6 @@ class Conversation:
         return KEEP_ALIVE if request.version == b"HTTP/1.1" else KEEP_ALIVE_SAID
 
     def _refuse(self, error: RemoteProtocolError) -> Next:
-        """The peer broke the protocol: nothing it sends is read any more."""
         refused = self._site.exchange.refuse(Refusal(error.status, error.detail))
         return self._reply(refused, CLOSE, End.LINGER)
 
@@ -303,19 +271,8 @@ class Conversation:
     async def finish(self, end: End) -> None:
         """Bring it to its end. Cancellation: prompt."""
         if end is End.LINGER:
-            await self._linger()
-        elif end is End.ABORT:
-            self._transport.abort()
-
-    async def _linger(self) -> None:
-        """Read for a while what the peer is still sending, so that it reads our answer first (RFC 9112
-        §9.6).
-        """
-        self._deadline.start(Phase.LINGER, self._timeouts.linger)
-        await self._transport.end()
-        received = 0
-        while received < _LINGER_BYTES and (data := await self._transport.receive()):
-            received += len(data)
+            self._deadline.start(Phase.LINGER, self._timeouts.linger)
+        await farewell(self._transport, end)
 
     def leave(self) -> None:
         """It has ended, or is cancelled: say goodbye, and leave no cycle behind."""
@@ -340,7 +297,4 @@ class Conversation:
             self._transport.abort()
 
     def _log(self, response: Response) -> None:
-        site, sent = self._site, self._responder.sent
-        site.count(response.status, sent)
-        if site.access_log is not None:
-            site.access_log.record(self._peer, time.time(), self._request, response.status, sent)
+        self._site.answered(self._peer, self._request, response.status, self._responder.sent)

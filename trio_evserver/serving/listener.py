@@ -15,8 +15,8 @@ from trio_evserver.serving.attendant import Attendants, converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
+from trio_evserver.serving.socket_transport import SocketTransport, is_this_machine
 from trio_evserver.serving.stream_transport import StreamTransport
-from trio_evserver.serving.transport import SocketTransport, is_this_machine
 
 logger = logging.getLogger("trio_evserver")
 
@@ -46,12 +46,14 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
     """
     attendants = Attendants(site, nursery)
     try:
-        await _accept_sockets(listener, site, attendants)
+        await _accept_sockets(listener, site, attendants, has_sent=is_deferred(listener))
     finally:
         attendants.close()
 
 
-async def _accept_sockets(listener: socket.socket, site: Site, attendants: Attendants) -> None:
+async def _accept_sockets(
+    listener: socket.socket, site: Site, attendants: Attendants, *, has_sent: bool
+) -> None:
     episode, queue = Exhaustion(), AcceptQueue(listener)
     while True:
         await trio.lowlevel.wait_readable(listener)
@@ -66,7 +68,7 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
                 if late:
                     turn_away(connected, site, peer)
                 else:
-                    admit(connected, site, peer, attendants)
+                    admit(connected, site, peer, attendants, has_sent=has_sent)
             except BlockingIOError:
                 emptied = True
                 break
@@ -89,7 +91,9 @@ def batch(connections: int) -> int:
     return min(max(_BATCH, connections // _SHARE), _LARGEST_BATCH)
 
 
-def admit(connected: socket.socket, site: Site, peer: object, attendants: Attendants) -> None:
+def admit(
+    connected: socket.socket, site: Site, peer: object, attendants: Attendants, *, has_sent: bool = False
+) -> None:
     """Serve a connection that was just accepted. Raises OSError, and has closed it, where the system has
     no room to watch it.
     """
@@ -99,7 +103,16 @@ def admit(connected: socket.socket, site: Site, peer: object, attendants: Attend
     except OSError:
         connected.close()
         raise
-    attendants.give(SocketTransport(connected, readiness, in_place=not is_this_machine(peer)), peer)
+    transport = SocketTransport(connected, readiness, in_place=not is_this_machine(peer))
+    attendants.give(transport, peer, has_sent=has_sent)
+
+
+def is_deferred(listener: socket.socket) -> bool:
+    """Whether it only lets in who has sent something already (TCP_DEFER_ACCEPT, tcp(7))."""
+    try:
+        return bool(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT))
+    except (OSError, AttributeError):  # no TCP, or not Linux
+        return False
 
 
 def turn_away(connected: socket.socket, site: Site, peer: object) -> None:

@@ -105,7 +105,7 @@ class HubReadiness:
         self._ready: Callable[[], None] | None = None
         self._wanted = 0
         self.on_lost: Callable[[], None] | None = None
-        self.events = READABLE | WRITABLE
+        self.events = WRITABLE  # whether anything has arrived yet the hub tells in its next turn
         self.moment = 0
 
     def __repr__(self) -> str:

@@ -90,9 +90,16 @@ class Responder:
         at once. Raises ConnectionLost.
         """
         body = response.body
-        return self._begin(
-            response, connection, body.data if with_body and isinstance(body, Content) else b""
-        )
+        content = body.data if with_body and isinstance(body, Content) else b""
+        self.sent = 0
+        head = self._heads.head(response, connection)
+        size = len(content)
+        sent = self._transport.send_nowait(head, content)
+        if sent < len(head) + size:
+            self._pending = (head, content, sent)
+            return False
+        self.sent = size
+        return True
 
     def send_file_nowait(
         self, response: Response, body: Parts, lease: Lease, connection: bytes
@@ -101,16 +108,15 @@ class Responder:
         `send_nowait`. None: nothing was sent, `send_file` is to.
         """
         data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
-        return None if data is None else self._begin(response, connection, data)
-
-    def _begin(self, response: Response, connection: bytes, content: Buffer) -> bool:
+        if data is None:
+            return None
         self.sent = 0
         head = self._heads.head(response, connection)
-        sent = self._transport.send_nowait(head, content)
-        if sent < len(head) + len(content):
-            self._pending = (head, bytes(content), sent)  # what was lent is lent for now only
+        sent = self._transport.send_nowait(head, data)
+        if sent < len(head) + len(data):
+            self._pending = (head, bytes(data), sent)  # what was lent is lent for now only
             return False
-        self.sent = len(content)
+        self.sent = len(data)
         return True
 
     async def send_rest(self) -> None:

@@ -23,7 +23,7 @@ from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.workers import RunSync, Workers, WorkerStatistics
 from trio_evserver.observe.access_log import AccessLog
-from trio_evserver.semantics.message import Response
+from trio_evserver.semantics.message import Request, Response
 from trio_evserver.semantics.respond import Policy
 from trio_evserver.serving.admission import ConnectionLimit
 from trio_evserver.serving.deadlines import Deadlines
@@ -131,10 +131,12 @@ class Site:
             cache=self._cache.statistics(),
         )
 
-    def count(self, status: HTTPStatus, sent: int) -> None:
-        """A response with `status` and `sent` bytes of body has ended."""
+    def answered(self, peer: object, request: Request | None, status: HTTPStatus, sent: int) -> None:
+        """A response has ended, after `sent` bytes of its body; without a request, to what was none."""
         self._responses[status] += 1
         self._sent += sent
+        if self.access_log is not None:
+            self.access_log.record(peer, time.time(), request, status, sent)
 
     def drain(self) -> None:
         """Take no further request: idle connections end now, others with the answer in flight."""
@@ -149,9 +151,7 @@ class Site:
         """A connection was refused before it was one."""
         self.accepted += 1
         self.refused_stale += 1
-        self.count(response.status, 0)
-        if self.access_log is not None:
-            self.access_log.record(peer, time.time(), None, response.status, 0)
+        self.answered(peer, None, response.status, 0)
 
     def accept_failed(self, error: OSError) -> None:
         """A connection could not be accepted, or not be watched."""

@@ -16,13 +16,14 @@ _FAREWELL = 2.0  # seconds
 class StreamTransport:
     """Any stream; takes it over."""
 
-    __slots__ = ("_aborted", "_stream", "moment", "on_stall", "taken")
+    __slots__ = ("_aborted", "_stream", "may_have_more", "moment", "on_stall", "taken")
 
     sends_in_place = False
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self.moment = 0
+        self.may_have_more = True
         self.on_stall: Callable[[bool], None] = nobody
         self.taken = 0
         self._aborted = False

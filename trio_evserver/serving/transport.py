@@ -1,33 +1,18 @@
 """How bytes reach the peer: two transports behind one small interface.
 
-`SocketTransport` works on the socket itself, for speed. `StreamTransport` (serving/stream_transport.py) works
-on any `trio.abc.Stream`, memory streams and TLS included. Neither offers readability: TLS buffers, so a
-readable socket means nothing there.
+`SocketTransport` (serving/socket_transport.py) works on the socket itself, for speed. `StreamTransport`
+(serving/stream_transport.py) works on any `trio.abc.Stream`, memory streams and TLS included. Neither offers
+readability: TLS buffers, so a readable socket means nothing there.
 """
 
-import fcntl
-import os
-import select
-import socket
-import struct
-import termios
 from collections.abc import Callable
 from typing import Protocol
 
-import trio
-
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.region_reader import Span
-from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
 
 RECEIVE = 16 * 1024
 """The most bytes of one receive."""
-# A peer that sends faster than it is read never makes a receive wait; after so many the others have a turn.
-_BURST = 4
-# Joining small pieces costs less than a gathered write of them, up to about this many bytes.
-_JOIN = 16 * 1024
-_COUNT = struct.Struct("i")
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class ConnectionLost(Exception):  # noqa: N818 - an event, as the RFC's own words have it, not an error of ours
@@ -65,6 +50,9 @@ class Transport(Protocol):
 
     def receive_nowait(self) -> bytes | None:
         """What has arrived, as `receive`; None if nothing has, as far as can be told at once."""
+
+    may_have_more: bool
+    """Whether there was more than the last receive brought, or may have been."""
 
     def attend(self, ready: Callable[[], None]) -> bool:
         """Have `ready` called each time that something may have arrived, until `attend_no_more` or `receive`
@@ -114,202 +102,6 @@ class Transport(Protocol):
         """Let the coming `close` tell the peer that what it has is not whole, where the protocol below can
         say so.
         """
-
-
-class SocketTransport:
-    """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
-
-    __slots__ = ("_burst", "_readiness", "_socket", "moment", "on_stall", "sends_in_place", "taken")
-
-    def __init__(self, connected: socket.socket, readiness: Readiness, *, in_place: bool = True) -> None:
-        """`in_place`: whether it is worth it (see `is_this_machine`)."""
-        self._socket = connected
-        self.sends_in_place = in_place
-        self._readiness = readiness
-        self._burst = 0
-        self.on_stall: Callable[[bool], None] = nobody
-        self.moment = 0
-        self.taken = 0
-
-    def __repr__(self) -> str:
-        return f"<SocketTransport {self._socket.fileno()}>"
-
-    async def receive(self) -> bytes:
-        readiness = self._readiness
-        moment = 0
-        while True:
-            if not readiness.events & READABLE:
-                self._burst = 0
-                await readiness.wait(READABLE)
-                moment = readiness.moment
-            elif self._burst >= _BURST:
-                self._burst = 0
-                await trio.lowlevel.checkpoint()
-            self._burst += 1
-            data = self.receive_nowait()
-            if data is not None:
-                self.moment = moment
-                return data
-
-    def receive_nowait(self) -> bytes | None:
-        readiness = self._readiness
-        self.moment = readiness.moment
-        try:
-            data = self._socket.recv(RECEIVE)
-        except BlockingIOError:
-            readiness.events &= ~READABLE
-            return None
-        except OSError as error:
-            raise ConnectionLost from error
-        # Fewer bytes than asked for: there are no more now, and asking would only say so.
-        if len(data) < RECEIVE and not readiness.events & ENDED:
-            readiness.events &= ~READABLE
-        return data
-
-    def attend(self, ready: Callable[[], None]) -> bool:
-        # What is there already is received by who can let others have a turn.
-        return not self._readiness.events & READABLE and self._readiness.attend(ready)
-
-    def attend_no_more(self) -> None:
-        self._readiness.attend(None)
-
-    async def send(self, head: Buffer, body: Buffer = b"") -> None:
-        sent = self.send_nowait(head, body)
-        if sent < len(head) + len(body):
-            await self.send_rest(head, body, sent)
-
-    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
-        try:
-            if not body:
-                sent = self._socket.send(head)
-            elif len(body) <= _JOIN:
-                sent = self._socket.send(b"".join((head, body)))
-            else:
-                sent = self._socket.sendmsg((head, body))
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise ConnectionLost from error
-        self.taken += sent
-        return sent
-
-    async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
-        await self._wait_room()
-        for buffer in (head, body):
-            view = memoryview(buffer)[sent:]
-            sent = max(0, sent - len(buffer))
-            while view:
-                try:
-                    count = self._socket.send(view)
-                except BlockingIOError:
-                    count = 0
-                except OSError as error:
-                    raise ConnectionLost from error
-                self.taken += count
-                view = view[count:]
-                # Only of a socket that took less than it was offered is it told that there is room again.
-                if view:
-                    await self._wait_room()
-        self.on_stall(False)
-
-    async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
-        if head:
-            await self._send_ahead(head)
-        sent, room = 0, span.length
-        while room:
-            try:
-                count = os.sendfile(self._socket.fileno(), span.descriptor, span.offset + sent, room)
-            except BlockingIOError:
-                await self._wait_room()
-            except ConnectionError as error:
-                raise ConnectionLost from error
-            except OSError:  # of the file, or of the socket: reading and sending will tell
-                if sent:
-                    break
-                self.on_stall(False)
-                raise
-            else:
-                sent += count
-                self.taken += count
-                if not count or sent == span.length:
-                    break
-                if not self._is_writable():  # or else it is the file that ended
-                    await self._wait_room()
-            room = left_of(span, sent)
-        self.on_stall(False)
-        return sent
-
-    async def _send_ahead(self, head: bytes) -> None:
-        """Send the head so that what follows travels in the same packet (MSG_MORE, tcp(7))."""
-        try:
-            sent = self._socket.send(head, socket.MSG_MORE)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise ConnectionLost from error
-        self.taken += sent
-        if sent < len(head):
-            await self.send_rest(head, b"", sent)
-
-    async def wait_writable(self) -> None:
-        # That the last write was taken whole does not mean that there is room for another: the kernel knows.
-        if not self._is_writable():
-            await self._wait_room()
-            self.on_stall(False)
-
-    def _is_writable(self) -> bool:
-        writable = select.poll()
-        writable.register(self._socket, select.POLLOUT)
-        return bool(writable.poll(0))
-
-    def notice_loss(self, lost: Callable[[], None]) -> None:
-        self._readiness.on_lost = lost
-
-    def undelivered(self) -> int:
-        try:
-            (count,) = _COUNT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_COUNT.size)))
-        except OSError:  # not a kind of socket that tells
-            return 0
-        return int(count)
-
-    async def _wait_room(self) -> None:
-        self.on_stall(True)
-        self._readiness.events &= ~WRITABLE
-        await self._readiness.wait(WRITABLE)
-
-    async def end(self) -> None:
-        self._readiness.on_lost = None  # from now on, that the peer ends its side as well is no loss
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            raise ConnectionLost from error
-
-    async def close(self) -> None:
-        self.close_nowait()
-
-    def close_nowait(self) -> bool:
-        self._readiness.forget()
-        self._socket.close()
-        return True
-
-    def abort(self) -> None:
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        except OSError:  # already gone, which is what was wanted
-            return
-
-
-def is_this_machine(peer: object) -> bool:
-    """Whether an address, as accept(2) tells it, is one of this machine that is plain to see.
-
-    Nobody copies what a network card is sent in place, but a reader on this machine does: its copy is slower
-    where it comes from the page cache than from what is in the processor's cache, and the time of both sides
-    together is then no less.
-    """
-    if not isinstance(peer, tuple):  # a Unix-domain socket's
-        return True
-    host = str(peer[0])
-    return host.startswith(("127.", "::ffff:127.")) or host == "::1"
 
 
 def nobody(stalled: bool) -> None:

@@ -83,14 +83,10 @@ class Attendant:
         self._site.deadlines.add(self._deadline)
         self._conversation = Conversation(transport, self._site, peer, self._nursery, self._deadline)
 
-    def take_over(self, transport: Transport, peer: object, *, has_sent: bool) -> None:
-        """As `begin`, for one whose task waits already. Where the peer `has_sent` its request by now, in all
-        likelihood, what can be done at once is.
-        """
+    def take_over(self, transport: Transport, peer: object) -> None:
+        """As `begin`, for one whose task waits already."""
         self.begin(transport, peer)
-        if has_sent:
-            self.receive()
-        if self._task is not None and self._transport is not None and not transport.attend(self.receive):
+        if not transport.attend(self.receive):
             self._wake()
 
     def receive(self) -> None:
@@ -215,12 +211,12 @@ class Attendants:
     def __repr__(self) -> str:
         return f"<Attendants {len(self._idle)} idle>"
 
-    def give(self, transport: Transport, peer: object, *, has_sent: bool) -> None:
-        """Serve a connection, which counts from now on; `has_sent` as of `Attendant.take_over`."""
+    def give(self, transport: Transport, peer: object) -> None:
+        """Serve a connection, which counts from now on."""
         self._site.connection_began()
         if self._idle:
             attendant = self._idle.pop()
-            attendant.take_over(transport, peer, has_sent=has_sent)
+            attendant.take_over(transport, peer)
         else:
             attendant = Attendant(self._site, self)
             self._nursery.start_soon(attendant.run, transport, peer, name="connection")

@@ -46,14 +46,12 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
     """
     attendants = Attendants(site, nursery)
     try:
-        await _accept_sockets(listener, site, attendants, has_sent=is_deferred(listener))
+        await _accept_sockets(listener, site, attendants)
     finally:
         attendants.close()
 
 
-async def _accept_sockets(
-    listener: socket.socket, site: Site, attendants: Attendants, *, has_sent: bool
-) -> None:
+async def _accept_sockets(listener: socket.socket, site: Site, attendants: Attendants) -> None:
     episode, queue = Exhaustion(), AcceptQueue(listener)
     while True:
         await trio.lowlevel.wait_readable(listener)
@@ -68,7 +66,7 @@ async def _accept_sockets(
                 if late:
                     turn_away(connected, site, peer)
                 else:
-                    admit(connected, site, peer, attendants, has_sent=has_sent)
+                    admit(connected, site, peer, attendants)
             except BlockingIOError:
                 emptied = True
                 break
@@ -91,9 +89,7 @@ def batch(connections: int) -> int:
     return min(max(_BATCH, connections // _SHARE), _LARGEST_BATCH)
 
 
-def admit(
-    connected: socket.socket, site: Site, peer: object, attendants: Attendants, *, has_sent: bool = False
-) -> None:
+def admit(connected: socket.socket, site: Site, peer: object, attendants: Attendants) -> None:
     """Serve a connection that was just accepted. Raises OSError, and has closed it, where the system has
     no room to watch it.
     """
@@ -103,16 +99,7 @@ def admit(
     except OSError:
         connected.close()
         raise
-    transport = SocketTransport(connected, readiness, in_place=not is_this_machine(peer))
-    attendants.give(transport, peer, has_sent=has_sent)
-
-
-def is_deferred(listener: socket.socket) -> bool:
-    """Whether it only lets in who has sent something already (TCP_DEFER_ACCEPT, tcp(7))."""
-    try:
-        return bool(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT))
-    except (OSError, AttributeError):  # no TCP, or not Linux
-        return False
+    attendants.give(SocketTransport(connected, readiness, in_place=not is_this_machine(peer)), peer)
 
 
 def turn_away(connected: socket.socket, site: Site, peer: object) -> None:

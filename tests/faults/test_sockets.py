@@ -160,6 +160,8 @@ async def test_the_nth_call_fails(
             answers = read_answers(honest)
             assert [(answer.status, answer.body) for answer in answers[:2]] == [(200, LARGE), (200, SMALL)]
             await at_rest(site)
+            assert await hear(listener) == honest  # once more: what is asked for again gets a copy in memory
+            await at_rest(site)
             before, ever_fired = descriptors(), False
             for n in range(1, TIMES + 1):
                 calls.arm(fault.call, fault.code, n)

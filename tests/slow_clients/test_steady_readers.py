@@ -70,6 +70,9 @@ class Steady:
     def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
         return 0
 
+    def send_span_nowait(self, head: bytes, span: Span) -> int:
+        return 0
+
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
         await self.send(head, body)
 

@@ -1,14 +1,32 @@
 """What the cache keeps of one name."""
 
+import msgspec
+
 from trio_evserver.files.lease import Lease
+from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.representation import Representation
+from trio_evserver.semantics.representation import Representation, without_content
 
 ENTRY_COST = 4096
 """Bytes that an entry costs beside its content: the objects that describe it, measured with tracemalloc."""
 USUAL_NAME = 256
 """Included in it is a name of so many bytes; a client can ask for longer ones."""
+
+
+class CacheStatistics(msgspec.Struct, frozen=True):
+    """Entries and their bytes; look-ups that an entry answered; of the others, the misses, fills made on the
+    event loop and by workers, and those who joined a fill that was under way; entries let go for others, or
+    for their descriptors.
+    """
+
+    entries: int
+    size: int
+    hits: int
+    inline_fills: int
+    worker_fills: int
+    joined: int
+    evicted: int
 
 
 class Entry:
@@ -30,6 +48,17 @@ class Entry:
             self.file = found.file
             self.representation = found.representation
             self.cost += len(found.representation.content or b"")
+
+    def set_apart(self) -> bool:
+        """Move content into a file in memory; whether there was any, and it could be."""
+        file, representation = self.file, self.representation
+        if file is None or representation is None or representation.content is None:
+            return False
+        file.copy = open_memory_file(representation.content)
+        if file.copy is None:
+            return False
+        self.representation = without_content(representation)
+        return True
 
     def lease(self) -> Lease | Refusal:
         """A lease on the file, for its taker to release, or why there is none."""

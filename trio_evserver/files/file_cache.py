@@ -14,10 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
-import msgspec
 import trio
 
-from trio_evserver.files.cache_entry import USUAL_NAME, Entry
+from trio_evserver.files.cache_entry import USUAL_NAME, CacheStatistics, Entry
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
 from trio_evserver.files.failures import refusal_for
@@ -32,21 +31,6 @@ from trio_evserver.semantics.target import ResourcePath
 
 # Answers that say how the tree is; others say how the machine is at this moment, and are not kept.
 _KEPT = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)
-
-
-class CacheStatistics(msgspec.Struct, frozen=True):
-    """Entries and their bytes; look-ups that an entry answered; of the others, the misses, fills made on the
-    event loop and by workers, and those who joined a fill that was under way; entries let go for others, or
-    for their descriptors.
-    """
-
-    entries: int
-    size: int
-    hits: int
-    inline_fills: int
-    worker_fills: int
-    joined: int
-    evicted: int
 
 
 class FileCache:
@@ -75,6 +59,7 @@ class FileCache:
         self._fills: dict[bytes, Fill] = {}
         self._capacity = options.cache_size  # in bytes; 0 once closed
         self._size = 0
+        self._copies = 0
         self._hits = self._inline_fills = self._worker_fills = self._joined = self._evicted = 0
 
     def __repr__(self) -> str:
@@ -124,6 +109,16 @@ class FileCache:
         self._entries.move_to_end(key)
         self._hits += 1
         return entry
+
+    def set_apart(self, entry: Entry) -> bool:
+        """Move content that is kept in memory into a file there, from which it is sent without a copy; False
+        where that cannot be done. An entry that is asked for again is worth it.
+        """
+        if not entry.set_apart():
+            return False
+        self._copies += 1
+        self._fit()
+        return True
 
     async def find(self, path: ResourcePath) -> Lease | Refusal:
         """A lease on the file at `path`, which its taker releases, or why there is none.
@@ -198,7 +193,11 @@ class FileCache:
         entry.cost += max(0, len(key) - USUAL_NAME)
         self._entries[key] = entry
         self._size += entry.cost
-        while self._size > self._capacity or len(self._entries) > self._options.cache_files:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Let go of those that were used least, until there is room for the others and their descriptors."""
+        while self._size > self._capacity or len(self._entries) + self._copies > self._options.cache_files:
             self._evict()
 
     def _forget(self, key: bytes) -> None:
@@ -213,6 +212,8 @@ class FileCache:
     def _drop(self, entry: Entry) -> None:
         self._size -= entry.cost
         if entry.file is not None:
+            self._copies -= entry.file.copy is not None
+            entry.file.drop_copy()
             entry.file.release()
 
     # Fills

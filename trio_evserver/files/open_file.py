@@ -1,5 +1,6 @@
 """A descriptor that several may use, and that is closed by the last of them."""
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -13,9 +14,12 @@ class OpenFile:
     `mount` is the mount point its path lies under. `local` is whether its stat(2) and close(2) do not wait
     for anything but this machine. `close` is what the last user calls with the descriptor; on other file
     systems it must not block, as the last user may be the event loop.
+
+    `copy` is the descriptor of a file in memory with the same content, None if there is none. It is for the
+    event loop alone, between two checkpoints, as the cache takes it away when it lets go of the file.
     """
 
-    __slots__ = ("_close", "_lock", "_users", "descriptor", "identity", "local", "mount")
+    __slots__ = ("_close", "_lock", "_users", "copy", "descriptor", "identity", "local", "mount")
 
     def __init__(
         self, descriptor: int, identity: Identity, *, mount: bytes, local: bool, close: Callable[[int], None]
@@ -24,6 +28,7 @@ class OpenFile:
         self.identity = identity
         self.local = local
         self.mount = mount
+        self.copy: int | None = None
         self._close = close
         self._users = 1
         self._lock = threading.Lock()
@@ -37,6 +42,12 @@ class OpenFile:
             if not self._users:
                 raise ValueError("the file is closed")
             self._users += 1
+
+    def drop_copy(self) -> None:
+        """Let go of the copy, if there is one."""
+        if self.copy is not None:
+            os.close(self.copy)
+            self.copy = None
 
     def release(self) -> None:
         """Stop being a user."""

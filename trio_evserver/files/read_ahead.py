@@ -27,8 +27,7 @@ from trio_evserver.semantics.message import Parts, Region
 
 # Beyond the memory bound, bytes of a chunk: what a socket with room takes at once, roughly.
 _SHORT = 64 * 1024
-# What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the less it costs, and
-# the longer the turn.
+# What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn.
 _SPAN = 512 * 1024
 # The end of a body, in bytes, is read and then checked, never sent in place: a change while the reply was
 # sent is noticed before its last byte has left. Nor is what is no longer than that: reading costs no more.
@@ -176,7 +175,7 @@ class Reading:
         return bytes(rest)
 
     def close(self) -> None:
-        """Give back what was read and not sent."""
+        """Give back what was not sent."""
         self._memory.give_back(self._held + sum(slot.held for slot in self._window))
         self._held = 0
         self._window.clear()
@@ -189,7 +188,8 @@ class Reading:
         peer: how many more are still in memory. 0: the next chunk tells what is the matter with them.
         """
         try:
-            return self._reader.find_span(self._file, Region(span.offset + sent, span.length - sent)).length
+            left = self._reader.find_span(self._file, Region(span.offset + sent, span.length - sent))
+            return left.length if left.descriptor == span.descriptor else 0
         except (OSError, FileChangedError):
             return 0
 

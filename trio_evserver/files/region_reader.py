@@ -4,18 +4,23 @@ time whether it is still the one that was announced.
 """
 
 import errno
+import os
 
 import msgspec
 
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.workers import Workers
-from trio_evserver.semantics.message import Region
+from trio_evserver.semantics.message import Parts, Region
 
 # However large a chunk is, no more bytes are copied on the event loop at a time.
 _MOST_CACHED = 1024 * 1024
 # What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
 _NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+
+
+# Less than this is read from a copy, and sent together with the head.
+_SMALL = 16 * 1024
 
 
 class FileChangedError(Exception):
@@ -47,10 +52,25 @@ class RegionReader:
     def __repr__(self) -> str:
         return f"<RegionReader cached_reads={self._cached_reads}>"
 
+    def find_copied(self, file: OpenFile, body: Parts) -> Span | None:
+        """The whole of `body`, where it is one part of a file of which there is a copy in memory, and large
+        enough to be sent from it: good until the next checkpoint.
+        """
+        part = body.parts[0]
+        if file.copy is None or len(body.parts) > 1 or isinstance(part, bytes) or part.length < _SMALL:
+            return None
+        return Span(file.copy, part.offset, part.length)
+
+    def read_copied(self, span: Span, sent: int) -> bytes:
+        """What is left of a span of a copy, of which so many bytes have been sent."""
+        return os.pread(span.descriptor, span.length - sent, span.offset + sent)
+
     def find_span(self, file: OpenFile, region: Region) -> Span:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
         place; BlockingIOError: nothing.
         """
+        if file.copy is not None:
+            return Span(file.copy, region.offset, region.length)
         device = file.identity.device
         if not (self._cached_reads and file.local) or device in self._without_sendfile:
             raise BlockingIOError
@@ -62,7 +82,9 @@ class RegionReader:
         """A span of the file could not be sent: if it never can be, files of its device are read from now
         on.
         """
-        if error.errno in _NEVER:
+        if file.copy is not None:
+            file.drop_copy()
+        elif error.errno in _NEVER:
             self._without_sendfile.add(file.identity.device)
 
     def read_cached(self, file: OpenFile, region: Region) -> memoryview:
@@ -70,9 +92,11 @@ class RegionReader:
 
         It lies in a buffer that is used again by whoever calls next: it is good until the next checkpoint.
         """
+        buffer = self._buffer[: region.length]
+        if file.copy is not None:
+            return buffer[: os.preadv(file.copy, [buffer], region.offset)]
         if not (self._cached_reads and file.local):
             raise BlockingIOError
-        buffer = self._buffer[: region.length]
         length = self._disk.read_cached(file.descriptor, file.identity.device, buffer, region.offset)
         self._check(file)
         return buffer[:length]

@@ -80,8 +80,11 @@ class Exchange:
         if isinstance(response, Refusal):
             return self.refuse(response)
         body = response.body
-        if isinstance(body, Content) and len(body.data) <= UNCOUNTED:
-            return response
+        if isinstance(body, Content):
+            if len(body.data) <= UNCOUNTED:
+                return response
+            if self._cache.set_apart(entry):
+                return self.answer_nowait(request, moment)
         if isinstance(body, Parts) or self._is_too_much(response):
             lease = entry.lease()
             assert isinstance(lease, Lease)

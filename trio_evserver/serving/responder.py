@@ -107,10 +107,13 @@ class Responder:
         """Send a response whose body is read from the file of `lease`, and short, and in memory; as
         `send_nowait`. None: nothing was sent, `send_file` is to.
         """
+        self.sent = 0
+        span = self._read_ahead.reader.find_copied(lease.file, body)
+        if span is not None and self._read_ahead.memory.has_room_for(span.length):
+            return self._send_copied(response, span, connection)
         data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
         if data is None:
             return None
-        self.sent = 0
         head = self._heads.head(response, connection)
         sent = self._transport.send_nowait(head, data)
         if sent < len(head) + len(data):
@@ -118,6 +121,16 @@ class Responder:
             return False
         self.sent = len(data)
         return True
+
+    def _send_copied(self, response: Response, span: Span, connection: bytes) -> bool:
+        head = self._heads.head(response, connection)
+        sent = self._transport.send_span_nowait(head, span)
+        self.sent = max(0, sent - len(head))
+        if self.sent == span.length:
+            return True
+        # The cache may let go of the copy before the peer takes the rest.
+        self._pending = (head[sent:], self._read_ahead.reader.read_copied(span, self.sent), 0)
+        return False
 
     async def send_rest(self) -> None:
         """Send what is left of the last response. Raises ConnectionLost."""
@@ -130,7 +143,7 @@ class Responder:
             await self._transport.send_rest(head, content, sent)
         finally:
             memory.give_back(held)
-        self.sent = size
+        self.sent += size
 
     async def send_file(self, response: Response, body: Parts, lease: Lease, connection: bytes) -> None:
         """Send a response whose body is read from the file of `lease`.

@@ -114,6 +114,23 @@ class SocketTransport:
         self.taken += sent
         return sent
 
+    def send_span_nowait(self, head: bytes, span: Span) -> int:
+        sent = self._send_ahead_nowait(head)
+        if sent == len(head):
+            try:
+                count = os.sendfile(self._socket.fileno(), span.descriptor, span.offset, span.length)
+            except BlockingIOError:
+                count = 0
+            except ConnectionError as error:
+                raise ConnectionLost from error
+            except OSError:  # of the file, or of the socket: reading and sending will tell
+                count = 0
+            if count < span.length:
+                self._readiness.events &= ~WRITABLE
+            sent += count
+            self.taken += count
+        return sent
+
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
         await self._wait_room()
         for buffer in (head, body):
@@ -136,7 +153,9 @@ class SocketTransport:
 
     async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
         if head:
-            await self._send_ahead(head)
+            ahead = self._send_ahead_nowait(head)
+            if ahead < len(head):
+                await self.send_rest(head, b"", ahead)
         sent, room = 0, span.length
         while room:
             try:
@@ -162,8 +181,10 @@ class SocketTransport:
         self.on_stall(False)
         return sent
 
-    async def _send_ahead(self, head: bytes) -> None:
-        """Send the head so that what follows travels in the same packet (MSG_MORE, tcp(7))."""
+    def _send_ahead_nowait(self, head: bytes) -> int:
+        """Send what fits at once of the head, so that what follows travels in the same packet (MSG_MORE,
+        tcp(7)).
+        """
         try:
             sent = self._socket.send(head, socket.MSG_MORE)
         except BlockingIOError:
@@ -173,7 +194,7 @@ class SocketTransport:
         self.taken += sent
         if sent < len(head):
             self._readiness.events &= ~WRITABLE
-            await self.send_rest(head, b"", sent)
+        return sent
 
     async def wait_writable(self) -> None:
         # That the last write was taken whole does not mean that there is room for another: the kernel knows.

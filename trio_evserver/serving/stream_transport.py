@@ -55,6 +55,9 @@ class StreamTransport:
         """A stream cannot send without waiting."""
         return 0
 
+    def send_span_nowait(self, head: bytes, span: Span) -> int:
+        return 0
+
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
         data = memoryview(b"".join((head, body)))[sent:]
         try:

@@ -73,6 +73,11 @@ class Transport(Protocol):
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
         """Send what `send_nowait` left of both after `sent` bytes; raises and is cancelled as `send`."""
 
+    def send_span_nowait(self, head: bytes, span: Span) -> int:
+        """Send what fits at once of `head` and a span of a file in memory; how many bytes that was. Raises
+        ConnectionLost.
+        """
+
     sends_in_place: bool
     """Whether there is a `send_from`."""
 

@@ -16,6 +16,7 @@ from tests.files.making import descriptors
 from tests.serving.answers import read_answers
 from tests.serving.conversations import hear_all, request
 from trio_evserver.files import read_ahead as read_ahead_module
+from trio_evserver.files import region_reader as region_reader_module
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving import socket_transport as transport_module
@@ -76,9 +77,10 @@ class Failing:
         return os.sendfile(out, descriptor, offset, count) if count else 0
 
 
-@pytest.fixture(autouse=True)
-def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_ahead_module, "_SPAN", 2 * CHUNK)
+@pytest.fixture(autouse=True, params=[0, region_reader_module.LONGEST_SPAN], ids=["in steps", "at once"])
+def small_spans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_reader_module, "LONGEST_SPAN", request.param)
+    monkeypatch.setattr(read_ahead_module, "LONGEST_SPAN", 2 * CHUNK)
     monkeypatch.setattr(read_ahead_module, "_TAIL", CHUNK)
 
 

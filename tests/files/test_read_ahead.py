@@ -348,7 +348,7 @@ class PartlyCached(HalfCached):
 @pytest.fixture
 def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans of three chunks, and a tail of four bytes."""
-    monkeypatch.setattr(read_ahead_module, "_SPAN", 3 * CHUNK)
+    monkeypatch.setattr(read_ahead_module, "LONGEST_SPAN", 3 * CHUNK)
     monkeypatch.setattr(read_ahead_module, "_TAIL", 4)
 
 

@@ -199,7 +199,7 @@ def test_the_bytes_are_those_of_the_parts(data: st.DataObject) -> None:
             driving.cancel_scope.cancel()
 
     sizes: dict[str, Any] = {
-        name: data.draw(st.integers(1, 300), name) for name in ("_SHORT", "_SPAN", "_TAIL")
+        name: data.draw(st.integers(1, 300), name) for name in ("_SHORT", "LONGEST_SPAN", "_TAIL")
     }
     with patch.multiple(read_ahead_module, **sizes):
         trio.run(everything)

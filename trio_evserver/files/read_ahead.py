@@ -21,16 +21,14 @@ from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_memory import ReadMemory
-from trio_evserver.files.region_reader import FileChangedError, RegionReader, Span
+from trio_evserver.files.region_reader import LONGEST_SPAN, FileChangedError, RegionReader, Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
 # Beyond the memory bound, bytes of a chunk: what a socket with room takes at once, roughly.
 _SHORT = 64 * 1024
-# What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn.
-_SPAN = 512 * 1024
-# The end of a body, in bytes, is read and then checked, never sent in place: a change while the reply was
-# sent is noticed before its last byte has left. Nor is what is no longer than that: reading costs no more.
+# So many bytes at the end of a body that is sent in steps are read and then checked, never sent in place: a
+# change while the reply was sent is noticed before its last byte has left.
 _TAIL = 64 * 1024
 
 
@@ -125,7 +123,7 @@ class Reading:
         self._memory.hold(len(self._first))
         self._in_place = in_place
         if in_place:
-            self._chunks = Chunks(plan(body.parts, max(_SPAN, owner.chunk_size), _TAIL))
+            self._chunks = Chunks(plan(body.parts, max(LONGEST_SPAN, owner.chunk_size), _TAIL))
         else:
             self._chunks = Chunks(plan(body.parts, owner.chunk_size))
         self._nursery = nursery

@@ -19,8 +19,10 @@ _MOST_CACHED = 1024 * 1024
 _NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 
 
-# Less than this is read from a copy, and sent together with the head.
+# Less than this is read, and sent together with the head.
 _SMALL = 16 * 1024
+LONGEST_SPAN = 512 * 1024
+"""What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn."""
 
 
 class FileChangedError(Exception):
@@ -52,18 +54,18 @@ class RegionReader:
     def __repr__(self) -> str:
         return f"<RegionReader cached_reads={self._cached_reads}>"
 
-    def find_copied(self, file: OpenFile, body: Parts) -> Span | None:
-        """The whole of `body`, where it is one part of a file of which there is a copy in memory, and large
-        enough to be sent from it: good until the next checkpoint.
+    def find_whole(self, file: OpenFile, body: Parts) -> Span | None:
+        """The whole of `body`, where it is one part of the file, all of it can be sent in place, and it is
+        neither too short for that nor too long for a turn: good until the next checkpoint.
         """
         part = body.parts[0]
-        if file.copy is None or len(body.parts) > 1 or isinstance(part, bytes) or part.length < _SMALL:
+        if len(body.parts) > 1 or isinstance(part, bytes) or not _SMALL <= part.length <= LONGEST_SPAN:
             return None
-        return Span(file.copy, part.offset, part.length)
-
-    def read_copied(self, span: Span, sent: int) -> bytes:
-        """What is left of a span of a copy, of which so many bytes have been sent."""
-        return os.pread(span.descriptor, span.length - sent, span.offset + sent)
+        try:
+            span = self.find_span(file, part)
+        except (OSError, FileChangedError):  # whatever it is, it comes again
+            return None
+        return span if span.length == part.length else None
 
     def find_span(self, file: OpenFile, region: Region) -> Span:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in

@@ -19,9 +19,10 @@ from trio_evserver.semantics.representation import NOSNIFF, Representation, with
 
 ALLOW: Final = b"GET, HEAD, OPTIONS"
 
-_CONDITIONAL: Final = frozenset(
-    (b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range")
+_PRECONDITIONS: Final = frozenset(
+    (b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since")
 )
+_CONDITIONAL: Final = _PRECONDITIONS | {b"if-range", b"range"}
 _SERVED: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _KNOWN: Final = frozenset((b"POST", b"PUT", b"DELETE", b"PATCH", b"CONNECT", b"TRACE"))
 
@@ -52,6 +53,8 @@ def answer(request: Request, representation: Representation, policy: Policy) -> 
     ):
         return representation.not_modified
     now = policy.now()
+    if _PRECONDITIONS.isdisjoint(fields):
+        return _content(request, representation, policy, now)
     decision = evaluate(
         fields,
         entity_tag=representation.entity_tag,

@@ -12,7 +12,7 @@ from trio_evserver.files.region_reader import FileChangedError, Span
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.http_date import format_http_date
-from trio_evserver.semantics.message import Content, Parts, Response
+from trio_evserver.semantics.message import Content, Parts, Region, Response
 from trio_evserver.serving.exchange import UNCOUNTED
 from trio_evserver.serving.transport import Transport
 
@@ -22,6 +22,8 @@ KEEP_ALIVE_SAID = b"Connection: keep-alive\r\n"
 CLOSE = b"Connection: close\r\n"
 
 _SERVER = b"trio_evserver"
+
+_NOTHING = (b"", b"", 0)
 
 # A reply whose reads and sends never wait, because its file is in memory and its client is fast, lets the
 # others have a turn after so many bytes.
@@ -79,7 +81,7 @@ class Responder:
         self._heads = heads
         self._read_ahead = read_ahead
         self._nursery = nursery
-        self._pending: tuple[bytes, bytes, int] = (b"", b"", 0)  # head, content, how much of them was sent
+        self._pending = _NOTHING  # head, content, how much of them was sent
         self.sent = 0
 
     def __repr__(self) -> str:
@@ -104,13 +106,19 @@ class Responder:
     def send_file_nowait(
         self, response: Response, body: Parts, lease: Lease, connection: bytes
     ) -> bool | None:
-        """Send a response whose body is read from the file of `lease`, and short, and in memory; as
-        `send_nowait`. None: nothing was sent, `send_file` is to.
+        """Send a response whose body is a part of the file of `lease`, and short, and in memory; as
+        `send_nowait`. None: what the peer did not take, or all of it, `send_file` is to send.
         """
         self.sent = 0
-        span = self._read_ahead.reader.find_copied(lease.file, body)
-        if span is not None and self._read_ahead.memory.has_room_for(span.length):
-            return self._send_copied(response, span, connection)
+        span = None if lease.first else self._read_ahead.reader.find_whole(lease.file, body)
+        if span is not None:
+            head = self._heads.head(response, connection)
+            sent = self._transport.send_span_nowait(head, span)
+            self.sent = max(0, sent - len(head))
+            if self.sent == span.length:
+                return True
+            self._pending = (head, b"", sent)
+            return None
         data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
         if data is None:
             return None
@@ -122,20 +130,10 @@ class Responder:
         self.sent = len(data)
         return True
 
-    def _send_copied(self, response: Response, span: Span, connection: bytes) -> bool:
-        head = self._heads.head(response, connection)
-        sent = self._transport.send_span_nowait(head, span)
-        self.sent = max(0, sent - len(head))
-        if self.sent == span.length:
-            return True
-        # The cache may let go of the copy before the peer takes the rest.
-        self._pending = (head[sent:], self._read_ahead.reader.read_copied(span, self.sent), 0)
-        return False
-
     async def send_rest(self) -> None:
         """Send what is left of the last response. Raises ConnectionLost."""
         head, content, sent = self._pending
-        self._pending = (b"", b"", 0)
+        self._pending = _NOTHING
         memory, size = self._read_ahead.memory, len(content)
         held = size if size > UNCOUNTED else 0
         memory.hold(held)
@@ -146,19 +144,31 @@ class Responder:
         self.sent += size
 
     async def send_file(self, response: Response, body: Parts, lease: Lease, connection: bytes) -> None:
-        """Send a response whose body is read from the file of `lease`.
+        """Send a response whose body is read from the file of `lease`, or what `send_file_nowait` left of it.
 
         Raises OSError or FileChangedError while nothing has been sent, so that another answer can be given,
         and `BodyCutError` afterwards; ConnectionLost.
         """
-        self.sent = 0
+        (head, _, ahead), self._pending = self._pending, _NOTHING
+        if not head:
+            head = self._heads.head(response, connection)
+        self.sent = max(0, ahead - len(head))
         transport = self._transport
         reading = self._read_ahead.open(
-            lease, body, self._nursery, transport.wait_writable, in_place=transport.sends_in_place
+            lease,
+            _behind(body, self.sent),
+            self._nursery,
+            transport.wait_writable,
+            in_place=transport.sends_in_place,
         )
         try:
-            part = await reading.next()
-            await self._send_parts(reading, part, self._heads.head(response, connection))
+            try:
+                part = await reading.next()
+            except (OSError, FileChangedError) as error:
+                if ahead:
+                    raise BodyCutError(f"after {self.sent} bytes: {error}") from error
+                raise
+            await self._send_parts(reading, part, head[ahead:])
         finally:
             reading.close()
 
@@ -191,6 +201,15 @@ class Responder:
         if sent < part.length:
             reading.put_back(part, sent)
         return sent
+
+
+def _behind(body: Parts, sent: int) -> Parts:
+    """What is left of a body of one part, or of any of which nothing has been sent."""
+    part = body.parts[0]
+    if not sent or isinstance(part, bytes):
+        return body
+    length = part.length - sent
+    return Parts((Region(part.offset + sent, length),), length)
 
 
 def render_head(fields: FieldLines) -> bytes:

@@ -15,9 +15,9 @@ from http import HTTPStatus
 import msgspec
 import trio
 
+from trio_evserver.files.cache_entry import CacheStatistics
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import DocumentRoot
-from trio_evserver.files.cache_entry import CacheStatistics
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.options import FileOptions

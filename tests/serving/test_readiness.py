@@ -96,6 +96,36 @@ async def test_a_loss_is_told_once_nobody_waits(
     await transport.close()
 
 
+async def test_room_that_is_told_of_before_anyone_waits(
+    hub: Hub, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    """What was sent short may find room before its task has woken to wait for it: that is told once, and must
+    not be missed.
+    """
+    ours, theirs = sockets
+    transport = SocketTransport(ours, hub.add(ours))
+    body = bytes(4 * 1024 * 1024)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        sent = transport.send_nowait(b"", body)
+        assert 0 < sent < len(body)
+        heard = len(theirs.recv(len(body)))
+        await wait_all_tasks_blocked()  # in which the hub learns of it
+
+        async def hear() -> None:
+            nonlocal heard
+            while heard < len(body):
+                await trio.lowlevel.wait_readable(theirs)
+                heard += len(theirs.recv(len(body)))
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as both:
+                both.start_soon(hear)
+                await transport.send_rest(b"", body, sent)
+        nursery.cancel_scope.cancel()
+    await transport.close()
+
+
 async def test_what_was_forgotten_wakes_nobody(
     hub: Hub, sockets: tuple[socket.socket, socket.socket]
 ) -> None:

@@ -112,12 +112,12 @@ class FileCache:
 
     def set_apart(self, entry: Entry) -> bool:
         """Move content that is kept in memory into a file there, from which it is sent without a copy; False
-        where that cannot be done. An entry that is asked for again is worth it.
+        where that cannot be done, or takes a descriptor that an entry has. An entry that is asked for again
+        is worth it.
         """
-        if not entry.set_apart():
+        if len(self._entries) + self._copies >= self._options.cache_files or not entry.set_apart():
             return False
         self._copies += 1
-        self._fit()
         return True
 
     async def find(self, path: ResourcePath) -> Lease | Refusal:

@@ -201,7 +201,7 @@ class Connection:
 
     def _stop_reading(self) -> None:
         self._open = False
-        self._buffer = Buffer()
+        self._buffer.skip(len(self._buffer.data))
 
     @property
     def expects_continue(self) -> bool:

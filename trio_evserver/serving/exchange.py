@@ -83,13 +83,13 @@ class Exchange:
         if isinstance(body, Content):
             if len(body.data) <= UNCOUNTED:
                 return response
-            if self._cache.set_apart(entry):
+            if self._cache.set_apart(entry):  # it is asked for again, and from now on sent without a copy
                 return self.answer_nowait(request, moment)
-        if isinstance(body, Parts) or self._is_too_much(response):
-            lease = entry.lease()
-            assert isinstance(lease, Lease)
-            return self._settle(request, response, lease)
-        return response
+        elif not isinstance(body, Parts):
+            return response
+        lease = entry.lease()
+        assert isinstance(lease, Lease)
+        return self._settle(request, response, lease)
 
     async def answer(self, request: Request) -> Answer:
         """The answer to a GET or HEAD of a resource that `answer_nowait` did not have at hand.

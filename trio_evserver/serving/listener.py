@@ -56,12 +56,12 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
     while True:
         await trio.lowlevel.wait_readable(listener)
         await wait_room(site)
-        count, emptied, late = 0, False, False
+        count, emptied, late, is_persistent = 0, False, False, queue.is_persistent
         for _ in range(min(batch(site.connections), site.admission.limit - site.connections)):
             try:
                 connected, peer = listener.accept()
                 # The first has waited longest: if it is in time, so are those behind it.
-                late = queue.is_persistent and (late or not count) and has_waited_too_long(connected)
+                late = is_persistent and (late or not count) and has_waited_too_long(connected)
                 count += 1
                 if late:
                     turn_away(connected, site, peer)

@@ -7,6 +7,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
+from functools import lru_cache
 
 import trio
 
@@ -255,5 +256,9 @@ def is_this_machine(peer: object) -> bool:
     """
     if not isinstance(peer, tuple):  # a Unix-domain socket's
         return True
-    host = str(peer[0])
+    return _is_loopback(str(peer[0]))
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"

@@ -118,6 +118,41 @@ async def test_nothing_of_a_connection_reaches_the_next(root: Path) -> None:
         assert len(handlers.child_tasks) == 1
 
 
+async def test_a_cancellation_that_comes_too_late(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline, or a loss, that is told of a connection whose work then ends without a checkpoint, does not
+    end the next one.
+    """
+    async with serving(root) as (site, address, handlers):
+        answer = site.exchange.answer
+
+        async def cancelled(request: Request) -> Answer:
+            found = await answer(request)
+            for deadline in site.deadlines._deadlines:
+                deadline.scope.cancel()
+            return found
+
+        monkeypatch.setattr(site.exchange, "answer", cancelled)
+        assert read_answer(await ask(address)).body == TEN
+        monkeypatch.undo()
+        await wait_all_tasks_blocked()
+        assert not handlers.child_tasks
+        for _ in range(2):
+            assert read_answer(await ask(address)).body == TEN
+
+
+async def test_whoever_has_ended_is_given_nothing(root: Path) -> None:
+    """An attendant that is cancelled while it is free is not waited on by the next connection."""
+    async with serving(root) as (_, address, handlers):
+        assert read_answer(await ask(address)).body == TEN
+        await wait_all_tasks_blocked()
+        (task,) = handlers.child_tasks
+        (inner,) = task.child_nurseries
+        inner.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+        assert not handlers.child_tasks
+        assert read_answer(await ask(address)).body == TEN
+
+
 async def test_a_bug_ends_its_connection_alone(
     root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

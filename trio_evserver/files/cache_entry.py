@@ -30,14 +30,18 @@ class CacheStatistics(msgspec.Struct, frozen=True):
 
 
 class Entry:
-    """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds)."""
+    """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds).
 
-    __slots__ = ("checked", "cost", "file", "moment", "probe", "refusal", "representation")
+    `is_apart`: its content has a file of its own in memory.
+    """
+
+    __slots__ = ("checked", "cost", "file", "is_apart", "moment", "probe", "refusal", "representation")
 
     def __init__(self, found: Lease | Refusal, probe: bytes, checked: float) -> None:
         self.checked = checked
         self.probe = probe
         self.moment = 0
+        self.is_apart = False
         self.cost = ENTRY_COST
         self.file: OpenFile | None = None
         self.representation: Representation | None = None
@@ -58,6 +62,7 @@ class Entry:
         if file.copy is None:
             return False
         self.representation = without_content(representation)
+        self.is_apart = True
         return True
 
     def lease(self) -> Lease | Refusal:

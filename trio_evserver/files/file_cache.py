@@ -212,7 +212,7 @@ class FileCache:
     def _drop(self, entry: Entry) -> None:
         self._size -= entry.cost
         if entry.file is not None:
-            self._copies -= entry.file.copy is not None
+            self._copies -= entry.is_apart
             entry.file.drop_copy()
             entry.file.release()
 

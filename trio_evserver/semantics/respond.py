@@ -46,8 +46,10 @@ def answer(request: Request, representation: Representation, policy: Policy) -> 
     if _CONDITIONAL.isdisjoint(fields):
         return representation.complete
     # What a cache that is up to date asks; steps 1 and 2 of §13.2.2 come first, where there are any.
+    asked = fields.get(b"if-none-match")
     if (
-        fields.get(b"if-none-match") == representation.etag
+        asked is not None
+        and asked == representation.etag
         and b"if-match" not in fields
         and b"if-unmodified-since" not in fields
     ):

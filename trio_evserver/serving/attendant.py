@@ -75,6 +75,8 @@ class Attendant:
         except* Exception:
             logger.exception("a connection failed")
         finally:
+            if self._owner is not None:
+                self._owner.forget(self)
             await self._close()
 
     def begin(self, transport: Transport, peer: object) -> None:
@@ -165,7 +167,9 @@ class Attendant:
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _is_kept(self) -> bool:
-        return self._owner is not None and self._owner.keep(self)
+        # What was cancelled too late for the connection it was meant for must not end the next one.
+        is_cancelled = self._nursery.cancel_scope.cancel_called
+        return self._owner is not None and not is_cancelled and self._owner.keep(self)
 
     def _leave(self) -> bool:
         """The conversation is over; whether its peer was lost."""
@@ -227,6 +231,11 @@ class Attendants:
             return False
         self._idle.append(attendant)
         return True
+
+    def forget(self, attendant: Attendant) -> None:
+        """It has ended, and waits for no connection any more."""
+        if attendant in self._idle:
+            self._idle.remove(attendant)
 
     def close(self) -> None:
         """Send home who is free, and from now on whoever becomes it."""

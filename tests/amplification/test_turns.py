@@ -1,5 +1,6 @@
 """The work of one turn of the event loop: however fast a client sends, the others have their turns."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import trio
 
 from tests.amplification.counting import counted_site, make
 from tests.serving.conversations import request
+from trio_evserver.files.disk import Buffer
+from trio_evserver.files.region_reader import Span
 from trio_evserver.serving.attendant import converse
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.socket_transport import SocketTransport
@@ -60,3 +63,55 @@ async def test_receives_in_a_turn(tmp_path: Path, said: bytes) -> None:
         assert site.statistics().responses == {200: said.count(b"GET ")}
     ours.close()
     assert transport.most <= _MOST
+
+
+SIZE = 200 * 1024
+
+
+class Swift(SocketTransport):
+    """Takes whatever it is sent at once; remembers how many bytes that were in the same turn at most."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(connected, TrioReadiness(connected))
+        self.turn = self.most = self.all = 0
+
+    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
+        return self._take(len(head) + len(body))
+
+    def send_span_nowait(self, head: bytes, span: Span) -> int:
+        return self._take(len(head) + span.length)
+
+    def _take(self, size: int) -> int:
+        self.all += size
+        self.turn += size
+        self.most = max(self.most, self.turn)
+        return size
+
+
+async def test_bytes_sent_in_a_turn(tmp_path: Path) -> None:
+    """Nor are 20 replies of 200 KiB sent in one, however fast: about a MiB, and then others have theirs."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    make(tmp_path / "site")
+    (tmp_path / "site" / "swift").write_bytes(bytes(SIZE))
+    os.utime(tmp_path / "site" / "swift", (1_000_000_000, 1_000_000_000))
+    said = request("/swift") * 20
+    assert ours.send(said) == len(said)
+    ours.shutdown(socket.SHUT_WR)
+    async with counted_site(tmp_path / "site") as (site, _), trio.open_nursery() as nursery:
+        transport = Swift(theirs)
+
+        async def turns() -> None:
+            while True:
+                transport.turn = 0
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(turns)
+        site.connection_began()
+        await converse(transport, site)
+        nursery.cancel_scope.cancel()
+        assert site.statistics().responses == {200: 20}
+    ours.close()
+    assert transport.all >= 19 * SIZE  # but for the first, which may come from the disk
+    assert transport.most <= 2 * (1024 * 1024 + SIZE)  # two bursts can meet, as above

@@ -16,12 +16,31 @@ TAIL = b"GET /tail HTTP/1.1\r\nHost: tail\r\n\r\n"
 
 
 def outcomes(pieces: Iterable[bytes], limits: Limits) -> list[Outcome]:
-    """What a connection says to these pieces and the end of input after them; the last one is no request."""
-    connection = Connection(limits)
+    """What a connection says to these pieces and the end of input after them; the last one is no request.
+
+    It says the same whether it is handed a piece and then asked, or both at once.
+    """
+    pieces = list(pieces)
+    connection, at_once = Connection(limits), Connection(limits)
     found: list[Outcome] = []
     try:
         for piece in (*pieces, b""):
             connection.receive_data(piece)
+            _take(connection, found)
+    except RemoteProtocolError as refused:
+        found.append(refused.status)
+    assert _at_once(at_once, pieces) == found
+    return found
+
+
+def _at_once(connection: Connection, pieces: list[bytes]) -> list[Outcome]:
+    found: list[Outcome] = []
+    try:
+        for piece in (*pieces, b""):
+            if connection.has_body or Event.CLOSED in found:
+                connection.receive_data(piece)
+            elif (answer := connection.receive(piece)) is not Event.NEED_DATA:
+                found.append(answer)
             _take(connection, found)
     except RemoteProtocolError as refused:
         found.append(refused.status)

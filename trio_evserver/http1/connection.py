@@ -118,7 +118,24 @@ class Connection:
         end = buffer.data.find(b"\r\n\r\n", buffer.scanned)
         if end < 0:
             return self._incomplete_head()
-        head = buffer.take(end + 4)
+        return self._take(buffer.take(end + 4))
+
+    def receive(self, data: bytes) -> Request | Event:
+        """`receive_data`, and then `next_request`."""
+        # Nearly always it is one whole head, which the buffer has no need to see.
+        if (
+            data.endswith(b"\r\n\r\n")
+            and data.find(b"\r\n\r\n") == len(data) - 4
+            and self._state is _State.HEAD
+            and self._open
+            and not self._buffer.data
+        ):
+            return self._take(data)
+        self.receive_data(data)
+        return self.next_request()
+
+    def _take(self, head: bytes) -> Request:
+        """The request that has this head."""
         try:
             # RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
             # least one empty line (CRLF) received prior to the request-line." At most one is.

@@ -28,8 +28,10 @@ from trio_evserver.serving.transport import ConnectionLost, Transport
 
 logger = logging.getLogger("trio_evserver")
 
-# Pipelined requests that are answered from memory never wait; after so many of them the others have a turn.
+# Pipelined requests that are answered from memory never wait; after so many of them, or so much of their
+# replies, the others have a turn: each counts as one, and as one more for so many bytes.
 _BURST = 16
+_WEIGHT = 64 * 1024
 
 
 class Conversation:
@@ -69,19 +71,19 @@ class Conversation:
 
         Whoever is handed work awaits it before anything else: it may hold a lease. Raises ConnectionLost.
         """
-        self._http.receive_data(data)
         self._moment = self._transport.moment
-        return self._proceed()
+        return self._proceed(data)
 
-    def _proceed(self) -> Next:
-        """Answer the requests that have arrived."""
+    def _proceed(self, data: bytes | None = None) -> Next:
+        """Answer the requests that have arrived, with `data` or before."""
         http, deadline = self._http, self._deadline
         after: Next = None
         while after is None:
             try:
-                event = http.next_request()
+                event = http.next_request() if data is None else http.receive(data)
             except RemoteProtocolError as error:
                 return self._refuse(error)
+            data = None
             if event is Event.NEED_DATA:
                 if not http.buffered:
                     return self._expect() if deadline.phase is Phase.ANSWER else None
@@ -111,7 +113,7 @@ class Conversation:
         self._request = None
         self._moment = 0
         self._deadline.stop()
-        self._burst += 1
+        self._burst += 1 + self._responder.sent // _WEIGHT
         if self._burst < _BURST:
             return None
         self._burst = 0
@@ -122,9 +124,8 @@ class Conversation:
         http, site = self._http, self._site
         if site.connections > site.admission.limit:
             site.refused_crowded += 1
-            return self._reply(
-                site.exchange.refuse(CROWDED), CLOSE, End.LINGER if http.has_body else End.CLOSE
-            )
+            end = End.LINGER if http.has_body else End.CLOSE
+            return self._reply(site.exchange.refuse(CROWDED), CLOSE, end)
         if http.has_body or b"expect" in request.fields:
             refusal = self._refusal_before_body(request)
             if refusal is None:
@@ -218,9 +219,7 @@ class Conversation:
         return self._go_on(self._give(await self._site.exchange.answer(request)))
 
     async def _discard_body(self) -> Next:
-        """Read the request's body, which means nothing to any method that is served (RFC 9110 §9.3.1), and
-        answer it.
-        """
+        """Read the request's body, which means nothing to any method served (RFC 9110 §9.3.1), and answer."""
         http, transport = self._http, self._transport
         self._moment = 0  # by the end of a long body it is long ago
         self._deadline.start(Phase.BODY, self._timeouts.body)

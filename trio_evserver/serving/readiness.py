@@ -30,6 +30,7 @@ the peer does not listen any more, either.
 
 _ALWAYS_READABLE = READABLE | ENDED
 _EVENTS_A_TURN = 512
+_FEWEST = 64  # a look counts as so many events, so that a turn has eight looks at most
 _PAUSE = 0.1  # seconds
 
 
@@ -189,17 +190,19 @@ class Hub:
         watched = self._watched
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
+            left = _EVENTS_A_TURN
             try:
-                told = self._epoll.poll(0, _EVENTS_A_TURN)
+                # While some were answered others have asked: to ask once more costs less than another turn.
+                while left > 0 and (told := self._epoll.poll(0, left)):
+                    left -= max(len(told), _FEWEST)
+                    self.moment += 1
+                    for descriptor, events in told:
+                        readiness = watched.get(descriptor)
+                        if readiness is not None:
+                            readiness.tell(events)
             except OSError as error:  # no manual page knows why; what has changed is told the next time, too
                 logger.error("cannot ask which sockets have changed: %s", error)
                 await trio.sleep(_PAUSE)
-                continue
-            self.moment += 1
-            for descriptor, events in told:
-                readiness = watched.get(descriptor)
-                if readiness is not None:
-                    readiness.tell(events)
 
     def close(self) -> None:
         """Close the epoll, when all its sockets are."""

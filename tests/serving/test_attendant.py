@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer
-from tests.serving.conversations import NOW, hear_all, request
+from tests.serving.conversations import NOW, connect_small, hear_all, request, small_listener
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving import attendant as attendant_module
 from trio_evserver.serving.exchange import Answer
@@ -33,10 +33,13 @@ class Steps(trio.abc.Instrument):
 
 
 @asynccontextmanager
-async def serving(root: Path) -> AsyncIterator[tuple[Site, tuple[str, int], trio.Nursery]]:
+async def serving(
+    root: Path, listener: socket.socket | None = None
+) -> AsyncIterator[tuple[Site, tuple[str, int], trio.Nursery]]:
     """A site, its address, and the nursery of its connections."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-    listener.setblocking(False)
+    if listener is None:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+        listener.setblocking(False)
     async with open_site(root, clock=lambda: NOW) as site, trio.open_nursery() as nursery:
         if site.hub is None:
             pytest.skip("without the hub each connection waits by itself")
@@ -116,6 +119,28 @@ async def test_nothing_of_a_connection_reaches_the_next(root: Path) -> None:
         await wait_all_tasks_blocked()
         assert read_answer(await ask(address)).body == TEN
         assert len(handlers.child_tasks) == 1
+
+
+async def test_work_that_is_due_is_not_idle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drain ends idle connections, but none whose reply its peer has taken in part, though its task has not
+    woken yet.
+    """
+    wake = attendant_module.Attendant._wake
+
+    def drain_and_wake(self: attendant_module.Attendant) -> None:
+        site.drain()
+        wake(self)
+
+    listener = small_listener()
+    async with serving(root, listener) as (site, _, _), await connect_small(listener) as client:
+        await client.send_all(request())
+        await client.receive_some()
+        await client.send_all(request("/big.bin"))
+        await hear(client, len(BIG) + 1)
+        await wait_all_tasks_blocked()
+        monkeypatch.setattr(attendant_module.Attendant, "_wake", drain_and_wake)
+        await client.send_all(request("/big.bin"))
+        assert read_answer(await hear_all(client)).body == BIG
 
 
 async def test_a_cancellation_that_comes_too_late(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 An attendant serves one connection at a time, all of it in its own nursery: the reads ahead of a reply are the
 nursery's tasks, and the connection's deadline is its scope. While a connection waits for its peer its task
-sleeps; what arrives the hub hands to `_receive` right away, and the task wakes only for what has to wait
+sleeps. Of what arrives the hub tells `receive` right away, and the task wakes only for what has to wait
 itself. A connection that ended well leaves task and nursery behind as they were, and they are kept for the
 next one: to open both costs more than all the rest of a short connection.
 """

@@ -72,7 +72,10 @@ class Conversation:
         Whoever is handed work awaits it before anything else: it may hold a lease. Raises ConnectionLost.
         """
         self._moment = self._transport.moment
-        return self._proceed(data)
+        after = self._proceed(data)
+        if after is not None:
+            self._deadline.stop()  # it is not idle, though its task has not woken yet
+        return after
 
     def _proceed(self, data: bytes | None = None) -> Next:
         """Answer the requests that have arrived, with `data` or before."""
@@ -114,10 +117,10 @@ class Conversation:
         self._moment = 0
         self._deadline.stop()
         self._burst += 1 + self._responder.sent // _WEIGHT
-        if self._burst < _BURST:
-            return None
-        self._burst = 0
-        return self._yield
+        if self._burst >= _BURST:
+            self._burst = 0
+            return self._yield
+        return None
 
     def _answer_nowait(self, request: Request) -> Next:
         """Answer one request; None if that is done and the conversation goes on."""
@@ -182,8 +185,7 @@ class Conversation:
     def _end_after(self, connection: bytes) -> End | None:
         if connection is not CLOSE:
             return None
-        # A request that is on its way already would turn a plain close into a reset, and the answer be lost
-        # to it.
+        # A request that is on its way would turn a plain close into a reset, and the answer be lost to it.
         return End.LINGER if self._site.draining else End.CLOSE
 
     def _persistence(self) -> bytes:
@@ -200,7 +202,6 @@ class Conversation:
     # What may have to wait
 
     def _go_on(self, after: Next) -> Next:
-        """What is next once work is done, of which this came."""
         if after is not None:
             return after
         if not self._http.buffered:

@@ -1,7 +1,9 @@
 """The access log: one line per answer, in the common or the combined format of Apache.
 
-The event loop only puts what a line needs into a bounded buffer; a thread formats the lines and writes them.
-So a slow or blocked log costs lines, which are counted, and never an answer.
+The event loop puts the line into a bounded buffer, or what it needs where it is not a usual one; a thread
+makes such lines, and writes all. So a slow or blocked log costs lines, which are counted, and never an
+answer. To have the thread make every line would cost more than to make the usual ones at once, as the
+interpreter changes hands for it.
 
 The buffer has one producer, the event loop, and one consumer, the thread: appending and popping at the two
 ends of a deque are atomic, so that neither side ever takes a lock.
@@ -63,10 +65,11 @@ class AccessLog:
     def __init__(self, fd: int, format: AccessLogFormat, *, capacity: int = 65536) -> None:
         """`capacity` is the number of lines that may wait."""
         self._fd = fd
-        self._formatter = LineFormatter(combined=format is AccessLogFormat.COMBINED)
+        self._formatter = LineFormatter(combined=format is AccessLogFormat.COMBINED)  # the thread's
+        self._usual = LineFormatter(combined=format is AccessLogFormat.COMBINED)  # the event loop's
         self._room = capacity
         self._crowded = min(CROWDED_LINES, capacity)
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[bytes | Entry] = deque()
         self._written = 0
         self._dropped = 0
         self._failed = 0
@@ -97,7 +100,8 @@ class AccessLog:
         if len(entries) >= self._crowded and not self._admits(len(target) + len(referer) + len(agent)):
             self._dropped += 1
             return
-        entries.append((peer, when, method, target, version, referer, agent, status, sent))
+        entry = (peer, when, method, target, version, referer, agent, status, sent)
+        entries.append(self._usual.usual_line(entry) or entry)
         # Append first, then look: an entry that the thread's last look missed is then always the first one
         # here.
         if len(entries) == 1:
@@ -144,8 +148,9 @@ class AccessLog:
         take = self._entries.popleft
         lines = []
         for number in range(1, min(len(self._entries), BATCH_LINES) + 1):
-            lines.append(self._formatter.line(take()))
-            if number % SLICE_LINES == 0:
+            entry = take()
+            lines.append(entry if isinstance(entry, bytes) else self._formatter.line(entry))
+            if number % SLICE_LINES == 0 and not isinstance(entry, bytes):
                 time.sleep(0)
         return lines
 

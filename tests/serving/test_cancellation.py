@@ -3,7 +3,8 @@ leaves anything behind: no descriptor, no lease, no token of the limiter, no byt
 """
 
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
@@ -76,6 +77,15 @@ async def converse_until(site: Site, steps: int) -> bytes | None:
             finally:
                 trio.lowlevel.remove_instrument(instrument)
     return None if scope.cancelled_caught else bytes(heard)
+
+
+@pytest.fixture(autouse=True)
+def swift_turns() -> Iterator[None]:
+    """Waiting for a thread without sleeping takes the interpreter from it: it is to have it back soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.00001)
+    yield
+    sys.setswitchinterval(before)
 
 
 async def settled(site: Site) -> None:

@@ -17,9 +17,12 @@ _START = 30.0  # seconds, on a busy machine
 
 
 class Figures(NamedTuple):
-    """What a process holds: sockets, other descriptors, threads, resident memory in bytes."""
+    """What a process holds: sockets, files in memory (the copies of cached files), other descriptors, threads,
+    resident memory in bytes.
+    """
 
     sockets: int
+    copies: int
     files: int
     threads: int
     memory: int
@@ -43,9 +46,10 @@ class ServerProcess:
             except FileNotFoundError:  # closed meanwhile
                 continue
         sockets = sum(lead.startswith("socket:") for lead in leads)
+        copies = sum(lead.startswith("/memfd:") for lead in leads)
         status = dict(line.split(":", 1) for line in proc.joinpath("status").read_text().splitlines())
         memory = int(status["VmRSS"].split()[0]) * 1024
-        return Figures(sockets, len(leads) - sockets, int(status["Threads"]), memory)
+        return Figures(sockets, copies, len(leads) - sockets - copies, int(status["Threads"]), memory)
 
     def processor_time(self) -> float:
         """Seconds of processor time that it has used so far."""

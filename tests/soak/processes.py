@@ -17,8 +17,8 @@ _START = 30.0  # seconds, on a busy machine
 
 
 class Figures(NamedTuple):
-    """What a process holds: sockets, files in memory (the copies of cached files), other descriptors, threads,
-    resident memory in bytes.
+    """What a process holds: sockets, copies of cached files in memory, other descriptors, threads, resident
+    memory in bytes.
     """
 
     sockets: int

@@ -37,6 +37,13 @@ class Watched(SocketTransport):
         return data
 
 
+async def turns(transport: "Watched | Swift") -> None:
+    """Each of them begins a new count."""
+    while True:
+        transport.turn = 0
+        await trio.lowlevel.checkpoint()
+
+
 @pytest.mark.parametrize("said", [CHUNKS, LENGTH, HEADS], ids=["chunks of one octet", "a body", "long heads"])
 async def test_receives_in_a_turn(tmp_path: Path, said: bytes) -> None:
     """180 KiB that are there at once are not read in one turn: chunks of one octet would take 30 ms of it,
@@ -50,13 +57,7 @@ async def test_receives_in_a_turn(tmp_path: Path, said: bytes) -> None:
     ours.shutdown(socket.SHUT_WR)
     async with counted_site(make(tmp_path / "site")) as (site, _), trio.open_nursery() as nursery:
         transport = Watched(theirs)
-
-        async def turns() -> None:
-            while True:
-                transport.turn = 0
-                await trio.lowlevel.checkpoint()
-
-        nursery.start_soon(turns)
+        nursery.start_soon(turns, transport)
         site.connection_began()
         await converse(transport, site)
         nursery.cancel_scope.cancel()
@@ -101,13 +102,7 @@ async def test_bytes_sent_in_a_turn(tmp_path: Path) -> None:
     ours.shutdown(socket.SHUT_WR)
     async with counted_site(tmp_path / "site") as (site, _), trio.open_nursery() as nursery:
         transport = Swift(theirs)
-
-        async def turns() -> None:
-            while True:
-                transport.turn = 0
-                await trio.lowlevel.checkpoint()
-
-        nursery.start_soon(turns)
+        nursery.start_soon(turns, transport)
         site.connection_began()
         await converse(transport, site)
         nursery.cancel_scope.cancel()

@@ -94,14 +94,13 @@ class TrioReadiness:
 
 
 class HubReadiness:
-    """A socket that the hub watches from `watch` on, or from when it is first waited for."""
+    """A socket watched by the hub."""
 
-    __slots__ = ("_hub", "_ready", "_socket", "_task", "_wanted", "_watched", "events", "moment", "on_lost")
+    __slots__ = ("_descriptor", "_hub", "_ready", "_task", "_wanted", "events", "moment", "on_lost")
 
-    def __init__(self, hub: "Hub", to_watch: socket.socket) -> None:
+    def __init__(self, hub: "Hub", descriptor: int) -> None:
         self._hub = hub
-        self._socket = to_watch
-        self._watched = 0  # its descriptor, once it is
+        self._descriptor = descriptor
         self._task: trio.lowlevel.Task | None = None
         self._ready: Callable[[], None] | None = None
         self._wanted = 0
@@ -110,14 +109,7 @@ class HubReadiness:
         self.moment = 0
 
     def __repr__(self) -> str:
-        return f"<HubReadiness {self._watched} {self.events:#x}>"
-
-    def watch(self) -> None:
-        """Have the hub watch the socket: whatever is true of it now it tells in its next turn. Raises
-        OSError.
-        """
-        self._hub.watch(self._socket.fileno(), self)
-        self._watched = self._socket.fileno()
+        return f"<HubReadiness {self._descriptor} {self.events:#x}>"
 
     async def wait(self, event: int) -> None:
         self._task = trio.lowlevel.current_task()
@@ -145,8 +137,7 @@ class HubReadiness:
             self.on_lost()
 
     def forget(self) -> None:
-        if self._watched:
-            self._hub.forget(self._watched)
+        self._hub.remove(self._descriptor)
         # They are parts of cycles, and the collector hardly ever comes by.
         self.on_lost = self._ready = None
 
@@ -168,25 +159,21 @@ class Hub:
 
     def add(self, to_watch: socket.socket) -> HubReadiness:
         """Watch a socket until its readiness is told to `forget` it. Raises OSError."""
-        readiness = HubReadiness(self, to_watch)
-        readiness.watch()
-        return readiness
-
-    def watch(self, descriptor: int, readiness: HubReadiness) -> None:
-        """Tell `readiness` of a socket, from the state that it is in now on. Raises OSError."""
+        descriptor = to_watch.fileno()
         self._epoll.register(
             descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
         )
-        self._watched[descriptor] = readiness
+        readiness = self._watched[descriptor] = HubReadiness(self, descriptor)
+        return readiness
 
-    def forget(self, descriptor: int) -> None:
+    def remove(self, descriptor: int) -> None:
         """Forget a socket, which leaves the epoll when it is closed. What was told of it until then reaches
         nobody.
         """
         del self._watched[descriptor]
 
     async def run(self) -> None:
-        """Wake who waits, until cancelled."""
+        """Call who attends and wake who waits, until cancelled."""
         watched = self._watched
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from trio_evserver.http1.response_head import render_fields
 from trio_evserver.semantics.entity_tag import EntityTag
 from trio_evserver.semantics.message import Content, Empty, Request, Response
+from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.representation import represent
-from trio_evserver.semantics.respond import Policy, answer
+from trio_evserver.semantics.respond import answer
 
 CONTENT = b"0123456789"
 NOW = 1_753_920_000

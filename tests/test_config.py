@@ -9,8 +9,7 @@ from click.testing import CliRunner
 from trio_evserver.config import PARAMETERS, compose
 from trio_evserver.files.options import ETagSource, FileOptions, Symlinks
 from trio_evserver.http1.limits import Limits
-from trio_evserver.serving.deadlines import Timeouts
-from trio_evserver.serving.options import Options
+from trio_evserver.serving.options import Options, Timeouts
 
 
 def parsed(*arguments: str) -> Options:

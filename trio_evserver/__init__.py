@@ -11,10 +11,10 @@ from trio_evserver.files.options import ETagSource, FileOptions, Symlinks
 from trio_evserver.http1.limits import Limits
 from trio_evserver.observe.access_log import AccessLog, AccessLogFormat
 from trio_evserver.serving.binding import BindError
-from trio_evserver.serving.deadlines import Timeouts
-from trio_evserver.serving.options import Options
+from trio_evserver.serving.options import Options, Timeouts
 from trio_evserver.serving.server import Server, serve, serve_connection
-from trio_evserver.serving.site import Site, Statistics, open_site
+from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.statistics import Statistics
 
 __all__ = [
     "AccessLog",

@@ -13,8 +13,7 @@ from trio_evserver.http1.limits import Limits
 from trio_evserver.observe.access_log import AccessLogFormat
 from trio_evserver.quantities import count, duration, format_duration, format_size, size
 from trio_evserver.serving.binding import parse_bind
-from trio_evserver.serving.deadlines import Timeouts
-from trio_evserver.serving.options import Options
+from trio_evserver.serving.options import Options, Timeouts
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 KIB, MIB, GIB = 2**10, 2**20, 2**30

@@ -10,8 +10,8 @@ import trio
 from tests.amplification.counting import counted_site, make
 from tests.serving.conversations import request
 from trio_evserver.files.disk import Buffer
-from trio_evserver.files.region_reader import Span
-from trio_evserver.serving.attendant import converse
+from trio_evserver.files.span import Span
+from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.socket_transport import SocketTransport
 

@@ -20,7 +20,7 @@ from trio_evserver.files import region_reader as region_reader_module
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving import socket_transport as transport_module
-from trio_evserver.serving.attendant import converse
+from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.site import Site, open_site

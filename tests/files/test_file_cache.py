@@ -20,12 +20,13 @@ from tests.files.making import (
     wait_tick,
 )
 from tests.files.making import describe as describe_plainly
-from trio_evserver.files.cache_entry import ENTRY_COST, CacheStatistics
+from trio_evserver.files.cache_entry import ENTRY_COST
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import Opened
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
+from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation
 

@@ -19,7 +19,8 @@ from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead, Reading
-from trio_evserver.files.region_reader import FileChangedError, Span
+from trio_evserver.files.region_reader import FileChangedError
+from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 

@@ -20,7 +20,8 @@ from benchmarks.drivers.load_plan import Plan, Target
 from tests.files.making import descriptors, wait_tick
 from trio_evserver import Options, serve
 from trio_evserver.semantics.message import Request
-from trio_evserver.serving.exchange import Answer, Exchange
+from trio_evserver.serving.answer import Answer
+from trio_evserver.serving.exchange import Exchange
 
 BODY = b"0123456789abcdef" * 64
 SLOWNESS = 0.004  # seconds of the event loop that an answer takes: 250 of them a second, at most

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from trio_evserver.semantics.entity_tag import EntityTag
 from trio_evserver.semantics.http_date import format_http_date
 from trio_evserver.semantics.message import Request
+from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.preconditions import Decision, evaluate
 from trio_evserver.semantics.representation import represent
-from trio_evserver.semantics.respond import Policy, answer
+from trio_evserver.semantics.respond import answer
 
 DAY = 86_400
 NOW = 1_753_920_000

@@ -7,10 +7,10 @@ import pytest
 
 from trio_evserver.semantics.entity_tag import EntityTag
 from trio_evserver.semantics.message import EMPTY, Content, Parts, Refusal, Region, Request, Response
+from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.representation import Representation, represent
 from trio_evserver.semantics.respond import (
     ALLOW,
-    Policy,
     answer,
     check_method,
     options,

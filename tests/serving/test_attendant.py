@@ -15,7 +15,8 @@ from tests.serving.answers import read_answer
 from tests.serving.conversations import NOW, connect_small, hear_all, request, small_listener
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving import attendant as attendant_module
-from trio_evserver.serving.exchange import Answer
+from trio_evserver.serving import attendants as attendants_module
+from trio_evserver.serving.answer import Answer
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.site import Site, open_site
 
@@ -92,7 +93,7 @@ async def test_a_hot_file_wakes_no_task(root: Path) -> None:
 
 async def test_no_more_are_kept_than_may_be(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of those that become free at once some are kept; at the end of accepting all of them go."""
-    monkeypatch.setattr(attendant_module, "_KEPT", 3)
+    monkeypatch.setattr(attendants_module, "_KEPT", 3)
     async with serving(root) as (site, address, handlers):
         clients = [await trio.open_tcp_stream(*address) for _ in range(8)]
         while site.connections < len(clients):

@@ -22,9 +22,9 @@ from tests.serving.conversations import (
 from trio_evserver.files.options import FileOptions
 from trio_evserver.http1.limits import Limits
 from trio_evserver.observe.access_log import AccessLog
-from trio_evserver.serving.deadlines import Deadline, Deadlines, Phase, Timeouts
+from trio_evserver.serving.deadlines import Deadline, Deadlines, Phase
 from trio_evserver.serving.listener import accept_sockets
-from trio_evserver.serving.options import Options
+from trio_evserver.serving.options import Options, Timeouts
 from trio_evserver.serving.server import serve_connection
 from trio_evserver.serving.site import Site
 

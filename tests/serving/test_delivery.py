@@ -8,9 +8,8 @@ from trio.testing import MockClock, memory_stream_pair
 
 from tests.conftest import BIG
 from tests.serving.conversations import opened, request
-from trio_evserver.serving.attendant import converse
-from trio_evserver.serving.deadlines import Timeouts
-from trio_evserver.serving.options import Options
+from trio_evserver.serving.attendants import converse
+from trio_evserver.serving.options import Options, Timeouts
 from trio_evserver.serving.stream_transport import StreamTransport
 
 OPTIONS = Options(timeouts=Timeouts(head=10, idle=60, write=30, write_rate=250))

@@ -13,8 +13,8 @@ from tests.files.making import document_root, file_cache, path_of, wait_tick
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.message import Request
-from trio_evserver.serving.attendant import converse
-from trio_evserver.serving.exchange import Answer
+from trio_evserver.serving.answer import Answer
+from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.site import open_site
 from trio_evserver.serving.socket_transport import SocketTransport
 

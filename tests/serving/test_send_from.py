@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from tests.serving.test_transport import KINDS, pair
-from trio_evserver.files.region_reader import Span
+from trio_evserver.files.span import Span
 from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.transport import ConnectionLost, Transport
 

@@ -11,7 +11,7 @@ from tests.conftest import LONG_AGO
 from tests.serving.answers import read_answers
 from tests.serving.conversations import hear_all, request
 from trio_evserver.files.options import FileOptions
-from trio_evserver.serving.attendant import converse
+from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.site import open_site

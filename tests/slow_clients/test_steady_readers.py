@@ -12,8 +12,8 @@ from tests.serving.answers import read_answer
 from tests.serving.conversations import opened, request
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.options import FileOptions
-from trio_evserver.files.region_reader import Span
-from trio_evserver.serving.attendant import converse
+from trio_evserver.files.span import Span
+from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.site import Site
 

@@ -25,10 +25,9 @@ from tests.soak.wire import RefusedError, wire
 from trio_evserver.files.options import FileOptions
 from trio_evserver.http1.limits import Limits
 from trio_evserver.quantities import parse_duration
-from trio_evserver.serving.deadlines import Timeouts
-from trio_evserver.serving.options import Options
+from trio_evserver.serving.options import Options, Timeouts
 from trio_evserver.serving.server import Server, serve
-from trio_evserver.serving.site import Statistics
+from trio_evserver.serving.statistics import Statistics
 
 SEED = os.environ.get("SOAK_SEED") or str(random.SystemRandom().randrange(10**9))
 SECONDS = parse_duration(os.environ.get("SOAK_TIME", "3s")) or 3.0

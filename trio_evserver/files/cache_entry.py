@@ -1,7 +1,5 @@
 """What the cache keeps of one name."""
 
-import msgspec
-
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.open_file import OpenFile
@@ -12,21 +10,6 @@ ENTRY_COST = 4096
 """Bytes that an entry costs beside its content: the objects that describe it, measured with tracemalloc."""
 USUAL_NAME = 256
 """Included in it is a name of so many bytes; a client can ask for longer ones."""
-
-
-class CacheStatistics(msgspec.Struct, frozen=True):
-    """Entries and their bytes; look-ups that an entry answered; of the others, the misses, fills made on the
-    event loop and by workers, and those who joined a fill that was under way; entries let go for others, or
-    for their descriptors.
-    """
-
-    entries: int
-    size: int
-    hits: int
-    inline_fills: int
-    worker_fills: int
-    joined: int
-    evicted: int
 
 
 class Entry:

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 import trio
 
-from trio_evserver.files.cache_entry import USUAL_NAME, CacheStatistics, Entry
+from trio_evserver.files.cache_entry import USUAL_NAME, Entry
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
 from trio_evserver.files.failures import refusal_for
@@ -24,6 +24,7 @@ from trio_evserver.files.fill import Fill
 from trio_evserver.files.gate import DiskBusyError
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
+from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation

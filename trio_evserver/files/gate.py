@@ -12,24 +12,9 @@ Disks are told apart by the mount point a path lies under, which is known before
 
 import errno
 
-import msgspec
 import trio
 
-
-class GateStatistics(msgspec.Struct, frozen=True):
-    """Calls that wait; the most that were in flight at a time so far; those admitted in all, each a hop to a
-    thread; those refused because their queue was full, or because they had waited too long. Seconds that
-    calls have waited, admitted or not, all together and at most; and that threads were at them.
-    """
-
-    waiting: int
-    peak: int
-    hops: int
-    refused_full: int
-    refused_late: int
-    waited: float
-    longest_wait: float
-    busy: float
+from trio_evserver.files.statistics import GateStatistics
 
 
 class DiskBusyError(OSError):

@@ -21,7 +21,8 @@ from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_memory import ReadMemory
-from trio_evserver.files.region_reader import LONGEST_SPAN, FileChangedError, RegionReader, Span
+from trio_evserver.files.region_reader import LONGEST_SPAN, FileChangedError, RegionReader
+from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 

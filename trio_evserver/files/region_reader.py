@@ -6,10 +6,9 @@ time whether it is still the one that was announced.
 import errno
 import os
 
-import msgspec
-
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
@@ -27,14 +26,6 @@ LONGEST_SPAN = 512 * 1024
 
 class FileChangedError(Exception):
     """The file is not any more the one whose length and validators were announced."""
-
-
-class Span(msgspec.Struct, frozen=True, gc=False):
-    """Bytes of an open file that a moment ago were all in the page cache, to be sent from there."""
-
-    descriptor: int
-    offset: int
-    length: int
 
 
 class RegionReader:

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-import msgspec
 import trio
 
 from trio_evserver.files.gate import Gate, Ticket
+from trio_evserver.files.statistics import WorkerStatistics
 
 T = TypeVar("T")
 
@@ -20,26 +20,6 @@ class RunSync(Protocol):
     """The part of `trio.to_thread.run_sync` that is used here; a test hands in one that runs inline."""
 
     async def __call__(self, job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: Ticket) -> T: ...
-
-
-class WorkerStatistics(msgspec.Struct, frozen=True):
-    """Calls in flight now and at most so far, waiting for a thread, asked for in all, and of these handed to
-    a thread (hops); the bound; and calls refused because too many waited, or because they had waited too
-    long. Seconds that calls have `waited` for a thread, all together and at most, and that threads were
-    `busy` with them.
-    """
-
-    in_flight: int
-    peak: int
-    waiting: int
-    total: int
-    hops: int
-    limit: int
-    refused_full: int
-    refused_late: int
-    waited: float
-    longest_wait: float
-    busy: float
 
 
 class Workers:

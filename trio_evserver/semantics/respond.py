@@ -5,15 +5,13 @@ content out. An answer that needs a page for people, an error or a redirect, is 
 response by `page`.
 """
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, assert_never
-
-import msgspec
 
 from trio_evserver.semantics.byte_ranges import ByteRange, Unranged, select
 from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Refusal, Region, Request, Response
 from trio_evserver.semantics.multipart import byteranges, content_range, content_type
+from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.preconditions import Decision, evaluate, if_range_holds
 from trio_evserver.semantics.representation import NOSNIFF, Representation, with_length
 
@@ -25,19 +23,6 @@ _PRECONDITIONS: Final = frozenset(
 _CONDITIONAL: Final = _PRECONDITIONS | {b"if-range", b"range"}
 _SERVED: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _KNOWN: Final = frozenset((b"POST", b"PUT", b"DELETE", b"PATCH", b"CONNECT", b"TRACE"))
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the site's to say about ranges, and the chance and the clock that pure code is handed.
-
-    `boundary` draws a fresh multipart boundary, 1 to 70 letters and digits, unlikely to occur in any
-    content; `now` is in seconds since the epoch. More than `max_ranges` ranges in one request are answered
-    with the whole.
-    """
-
-    max_ranges: int = 16
-    boundary: Callable[[], bytes]
-    now: Callable[[], float]
 
 
 def answer(request: Request, representation: Representation, policy: Policy) -> Response | Refusal:

@@ -1,13 +1,13 @@
-"""A nursery per connection, and the task in it that does what the connection has to wait for.
+"""The task in a connection's nursery, which does what the connection has to wait for.
 
 An attendant serves one connection at a time, all of it in its own nursery: the reads ahead of a reply are the
 nursery's tasks, and the connection's deadline is its scope. While a connection waits for its peer its task
 sleeps. Of what arrives the hub tells `receive` right away, and the task wakes only for what has to wait
-itself. A connection that ended well leaves task and nursery behind as they were, and they are kept for the
-next one: to open both costs more than all the rest of a short connection.
+itself.
 """
 
 import logging
+from collections.abc import Callable
 
 import trio
 
@@ -15,34 +15,22 @@ from trio_evserver.serving.conversation import Conversation
 from trio_evserver.serving.deadlines import Deadline
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.steps import End, Next
-from trio_evserver.serving.transport import ConnectionLost, Transport
+from trio_evserver.serving.transport import Transport
 
 logger = logging.getLogger("trio_evserver")
-
-# Nurseries that are kept while they have no connection.
-_KEPT = 64
-
-
-async def converse(transport: Transport, site: Site, peer: object = None) -> None:
-    """Serve one connection, which the site counts already, until it ends, and close it.
-
-    Nothing that happens in it leaves it: what goes wrong is logged and ends the connection. Cancellation: the
-    connection is closed at once, without a farewell.
-    """
-    await Attendant(site, None).run(transport, peer)
 
 
 class Attendant:
     """One nursery, for one connection at a time."""
 
     __slots__ = (
-        "_conversation", "_deadline", "_error", "_next", "_nursery", "_owner", "_site", "_task", "_transport",
+        "_conversation", "_deadline", "_error", "_keep", "_next", "_nursery", "_site", "_task", "_transport",
     )  # fmt: skip
 
-    def __init__(self, site: Site, owner: "Attendants | None") -> None:
-        """`owner`: who keeps it for further connections; without one it serves a single one."""
+    def __init__(self, site: Site, keep: Callable[["Attendant"], bool]) -> None:
+        """`keep` tells whether it is to wait for another connection after one that has ended well."""
         self._site = site
-        self._owner = owner
+        self._keep = keep
         self._task: trio.lowlevel.Task | None = None
         self._transport: Transport | None = None
         self._conversation: Conversation | None = None
@@ -52,42 +40,42 @@ class Attendant:
     def __repr__(self) -> str:
         return f"<Attendant of {self._transport!r}>"
 
-    async def run(self, transport: Transport, peer: object) -> None:
-        """Serve this connection, and then those that `begin`, for as long as the owner keeps us.
+    async def serve(self, nursery: trio.Nursery, transport: Transport, peer: object) -> None:
+        """Serve this connection, and then those that it is to `take_over`, for as long as it is kept.
 
-        Cancellation: prompt; a connection is closed at once.
+        Raises ConnectionLost, and whatever goes wrong; then, as after a cancellation, the connection is to
+        `leave` and to be closed.
         """
-        site, lost = self._site, False
-        self._transport = transport
-        try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                self._deadline = Deadline(site.deadlines, nursery.cancel_scope)
-                try:
-                    self.begin(transport, peer)
-                    await self._serve()
-                finally:
-                    lost = self._leave()
-            if lost:
-                raise ConnectionLost
-        except* ConnectionLost:
-            site.lost += 1
-        except* Exception:
-            logger.exception("a connection failed")
-        finally:
-            if self._owner is not None:
-                self._owner.forget(self)
-            await self._close()
+        self._nursery = nursery
+        self._deadline = Deadline(self._site.deadlines, nursery.cancel_scope)
+        self._begin(transport, peer)
+        after: Next = None
+        while True:
+            if after is None:
+                after = await self._attend()
+            elif not isinstance(after, End):
+                after = await after()
+            else:
+                assert self._conversation is not None
+                await self._conversation.finish(after)
+                if nursery.child_tasks:  # reads ahead of a reply that was given up
+                    nursery.cancel_scope.cancel()
+                    return
+                self.leave()
+                await self.close()
+                if not self._is_kept():
+                    return
+                after = None
 
-    def begin(self, transport: Transport, peer: object) -> None:
+    def _begin(self, transport: Transport, peer: object) -> None:
         """A connection, which the site counts already, is ours now."""
         self._transport = transport
         self._site.deadlines.add(self._deadline)
         self._conversation = Conversation(transport, self._site, peer, self._nursery, self._deadline)
 
     def take_over(self, transport: Transport, peer: object) -> None:
-        """As `begin`, for one whose task waits already."""
-        self.begin(transport, peer)
+        """Serve another connection, while the task waits for one."""
+        self._begin(transport, peer)
         if not transport.attend(self.receive):
             self._wake()
 
@@ -108,7 +96,7 @@ class Attendant:
             if after is None and not transport.may_have_more:
                 return
             if after is End.CLOSE and not self._nursery.child_tasks and self._close_nowait(transport):
-                self._leave()
+                self.leave()
                 self._ended()
                 if not self._is_kept():
                     self.dismiss()
@@ -125,25 +113,6 @@ class Attendant:
     def dismiss(self) -> None:
         """End, having no connection."""
         self._nursery.cancel_scope.cancel()
-
-    async def _serve(self) -> None:
-        after: Next = None
-        while True:
-            if after is None:
-                after = await self._attend()
-            elif not isinstance(after, End):
-                after = await after()
-            else:
-                assert self._conversation is not None
-                await self._conversation.finish(after)
-                if self._nursery.child_tasks:  # reads ahead of a reply that was given up
-                    self._nursery.cancel_scope.cancel()
-                    return
-                self._leave()
-                await self._close()
-                if not self._is_kept():
-                    return
-                after = None
 
     async def _attend(self) -> Next:
         """What is next for our connection, or, if we have none, for one that begins."""
@@ -169,10 +138,10 @@ class Attendant:
     def _is_kept(self) -> bool:
         # What was cancelled too late for the connection it was meant for must not end the next one.
         is_cancelled = self._nursery.cancel_scope.cancel_called
-        return self._owner is not None and not is_cancelled and self._owner.keep(self)
+        return not is_cancelled and self._keep(self)
 
-    def _leave(self) -> bool:
-        """The conversation is over; whether its peer was lost."""
+    def leave(self) -> bool:
+        """The conversation, if there is one, is over; whether its peer was lost."""
         conversation, self._conversation = self._conversation, None
         if conversation is None:
             return False
@@ -180,7 +149,7 @@ class Attendant:
         conversation.leave()
         return conversation.lost
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
         if self._transport is None:
             return
         try:
@@ -201,44 +170,3 @@ class Attendant:
         """The connection is closed."""
         self._transport = None
         self._site.connection_ended()
-
-
-class Attendants:
-    """Those of one listener, as tasks of `nursery`."""
-
-    def __init__(self, site: Site, nursery: trio.Nursery) -> None:
-        self._site = site
-        self._nursery = nursery
-        self._idle: list[Attendant] = []
-        self._closed = False
-
-    def __repr__(self) -> str:
-        return f"<Attendants {len(self._idle)} idle>"
-
-    def give(self, transport: Transport, peer: object) -> None:
-        """Serve a connection, which counts from now on."""
-        self._site.connection_began()
-        if self._idle:
-            attendant = self._idle.pop()
-            attendant.take_over(transport, peer)
-        else:
-            attendant = Attendant(self._site, self)
-            self._nursery.start_soon(attendant.run, transport, peer, name="connection")
-
-    def keep(self, attendant: Attendant) -> bool:
-        """Whether one that has become free is to wait for another connection."""
-        if self._closed or len(self._idle) >= _KEPT:
-            return False
-        self._idle.append(attendant)
-        return True
-
-    def forget(self, attendant: Attendant) -> None:
-        """It has ended, and waits for no connection any more."""
-        if attendant in self._idle:
-            self._idle.remove(attendant)
-
-    def close(self) -> None:
-        """Send home who is free, and from now on whoever becomes it."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().dismiss()

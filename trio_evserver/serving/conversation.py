@@ -18,9 +18,10 @@ from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.response_head import CONTINUE
 from trio_evserver.semantics.message import Refusal, Request, Response
 from trio_evserver.semantics.respond import check_method
+from trio_evserver.serving.answer import Answer, FileAnswer
 from trio_evserver.serving.deadlines import Deadline, Phase
 from trio_evserver.serving.delivery import Delivery
-from trio_evserver.serving.exchange import CROWDED, Answer, FileAnswer
+from trio_evserver.serving.exchange import CROWDED
 from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.steps import End, Next, farewell
@@ -132,9 +133,9 @@ class Conversation:
         if http.has_body or b"expect" in request.fields:
             refusal = self._refusal_before_body(request)
             if refusal is None:
-                return self._discard_body
+                return partial(self._discard_body, request)
             return self._reply(site.exchange.refuse(refusal), CLOSE, End.LINGER)
-        return self._give(site.exchange.answer_nowait(request, self._moment))
+        return self._give(request, site.exchange.answer_nowait(request, self._moment))
 
     def _refusal_before_body(self, request: Request) -> Refusal | None:
         """Why the request's body is not waited for."""
@@ -142,10 +143,10 @@ class Conversation:
             return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation")
         return check_method(request.method)
 
-    def _give(self, answer: Answer | None) -> Next:
+    def _give(self, request: Request, answer: Answer | None) -> Next:
         """Send the answer that the exchange has, None if it has to look for one."""
         if answer is None:
-            return self._answer
+            return partial(self._answer, request)
         connection = self._persistence()
         if isinstance(answer, FileAnswer):
             return self._send_file_nowait(answer, connection)
@@ -212,14 +213,12 @@ class Conversation:
         await trio.lowlevel.checkpoint()
         return self._proceed()
 
-    async def _answer(self) -> Next:
+    async def _answer(self, request: Request) -> Next:
         """Answer the request with what the exchange finds."""
         self._deadline.stop()
-        request = self._request
-        assert request is not None
-        return self._go_on(self._give(await self._site.exchange.answer(request)))
+        return self._go_on(self._give(request, await self._site.exchange.answer(request)))
 
-    async def _discard_body(self) -> Next:
+    async def _discard_body(self, request: Request) -> Next:
         """Read the request's body, which means nothing to any method served (RFC 9110 §9.3.1), and answer."""
         http, transport = self._http, self._transport
         self._moment = 0  # by the end of a long body it is long ago
@@ -232,9 +231,7 @@ class Conversation:
         except RemoteProtocolError as error:
             return self._refuse(error)
         self._deadline.stop()
-        request = self._request
-        assert request is not None
-        return self._go_on(self._give(self._site.exchange.answer_nowait(request)))
+        return self._go_on(self._give(request, self._site.exchange.answer_nowait(request)))
 
     async def _send_rest(self, response: Response, end: End | None) -> Next:
         """Send what the peer did not take at once."""

@@ -10,28 +10,12 @@ import math
 from collections.abc import Callable
 from enum import Enum
 
-import msgspec
 import trio
+
+from trio_evserver.serving.options import Timeouts
 
 # At the cap nobody has to go who has only just connected: the first byte may be on its way.
 _FIRST_BYTE = 1.0  # seconds
-
-
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a peer may take, in seconds.
-
-    `head`: from the first byte of a request to the end of its head; and from the accept to the first byte.
-    `body`: for the whole of a request body. `idle`: between two requests. `write`: without any progress of
-    a reply. `linger`: for a peer to close after a reply that ended the conversation while it was still
-    sending.
-    """
-
-    head: float = 10.0
-    body: float = 10.0
-    idle: float = 60.0
-    write: float = 30.0
-    write_rate: int = 250
-    linger: float = 2.0
 
 
 class Phase(Enum):
@@ -61,7 +45,7 @@ class Deadline:
         self.since = -math.inf
         self.expires = math.inf
         self.expired = False
-        self.reprieve: Callable[[], float] = _none
+        self.reprieve: Callable[[], float] = no_reprieve
         """Asked once the time is up: how many more seconds there are, if it turns out that the peer is at
         it.
         """
@@ -151,5 +135,6 @@ def _turn_to_go(deadline: Deadline) -> tuple[bool, float]:
     return deadline.phase is Phase.FIRST, deadline.since
 
 
-def _none() -> float:
+def no_reprieve() -> float:
+    """Whoever is late has to go."""
     return 0.0

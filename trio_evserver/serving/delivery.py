@@ -1,7 +1,8 @@
 """Whether a peer takes what it is sent, or holds its connection and what the kernel keeps for it."""
 
-from trio_evserver.serving.deadlines import Deadline, Phase, Timeouts
-from trio_evserver.serving.transport import Transport
+from trio_evserver.serving.deadlines import Deadline, Phase, no_reprieve
+from trio_evserver.serving.options import Timeouts
+from trio_evserver.serving.transport import Transport, nobody
 
 
 class Delivery:
@@ -33,7 +34,7 @@ class Delivery:
 
     def end(self) -> None:
         """Leave no cycle behind for the collector, which hardly ever comes by."""
-        del self._transport.on_stall, self._deadline.reprieve
+        self._transport.on_stall, self._deadline.reprieve = nobody, no_reprieve
 
     def _stalled(self, stalled: bool) -> None:
         """The peer takes no more of a reply for now; or has taken what was to be sent, and waits for us."""

@@ -8,9 +8,6 @@ import logging
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TypeAlias
-
-import msgspec
 
 from trio_evserver.files.document_root import Opened
 from trio_evserver.files.failures import RETRY_AFTER, refusal_for
@@ -24,23 +21,15 @@ from trio_evserver.semantics.caching import cache_control
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.media_types import media_type
 from trio_evserver.semantics.message import Content, Parts, Refusal, Request, Response
+from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.representation import Representation, represent, without_content
-from trio_evserver.semantics.respond import Policy, answer, check_method, options, page
+from trio_evserver.semantics.respond import answer, check_method, options, page
 from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.serving.answer import Answer, FileAnswer
 
 UNCOUNTED = 16 * 1024
 """Content of so many bytes is not counted as read and not yet sent: a socket takes it at once."""
 
-
-class FileAnswer(msgspec.Struct, frozen=True):
-    """A response whose body is read from the file of a lease, which whoever takes the answer releases."""
-
-    response: Response
-    body: Parts
-    lease: Lease
-
-
-Answer: TypeAlias = Response | FileAnswer
 
 logger = logging.getLogger("trio_evserver")
 

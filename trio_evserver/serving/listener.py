@@ -11,7 +11,7 @@ from contextlib import suppress
 import trio
 
 from trio_evserver.serving.admission import AcceptQueue, has_waited_too_long
-from trio_evserver.serving.attendant import Attendants, converse
+from trio_evserver.serving.attendants import Attendants, converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site

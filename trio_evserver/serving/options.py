@@ -4,7 +4,23 @@ import msgspec
 
 from trio_evserver.files.options import FileOptions
 from trio_evserver.http1.limits import Limits
-from trio_evserver.serving.deadlines import Timeouts
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a peer may take, in seconds.
+
+    `head`: from the first byte of a request to the end of its head; and from the accept to the first byte.
+    `body`: for the whole of a request body. `idle`: between two requests. `write`: without any progress of
+    a reply. `linger`: for a peer to close after a reply that ended the conversation while it was still
+    sending.
+    """
+
+    head: float = 10.0
+    body: float = 10.0
+    idle: float = 60.0
+    write: float = 30.0
+    write_rate: int = 250
+    linger: float = 2.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ import trio
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.read_ahead import ReadAhead, Reading
-from trio_evserver.files.region_reader import FileChangedError, Span
+from trio_evserver.files.region_reader import FileChangedError
+from trio_evserver.files.span import Span
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.http_date import format_http_date
@@ -51,7 +52,7 @@ class Heads:
         """
         now = self._clock()
         if not self._until - 1 <= now < self._until:  # a clock may also be set back
-            self._until = int(now) + 1
+            self._until = float(int(now) + 1)
             self._date = format_http_date(int(now))
             self._made = {said: [b""] * 600 for said in (KEEP_ALIVE, KEEP_ALIVE_SAID, CLOSE)}
         made, status = self._made[connection], response.status

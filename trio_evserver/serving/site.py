@@ -12,60 +12,30 @@ from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 
-import msgspec
 import trio
 
-from trio_evserver.files.cache_entry import CacheStatistics
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
-from trio_evserver.files.workers import RunSync, Workers, WorkerStatistics
+from trio_evserver.files.workers import RunSync, Workers
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.semantics.message import Request, Response
-from trio_evserver.semantics.respond import Policy
+from trio_evserver.semantics.policy import Policy
 from trio_evserver.serving.admission import ConnectionLimit
 from trio_evserver.serving.deadlines import Deadlines
 from trio_evserver.serving.exchange import Exchange, describe
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import Hub, Readiness, TrioReadiness, open_hub
 from trio_evserver.serving.responder import Heads, render_head
+from trio_evserver.serving.statistics import Statistics
 
 # The largest file that is kept in memory, and no more than this part of the cache: one file must not empty
 # it.
 _LARGEST_KEPT = 256 * 1024
 _CACHE_SHARE = 8
-
-
-class Statistics(msgspec.Struct, frozen=True):
-    """Where a site stands.
-
-    `connections` are open now; of those `accepted` so far `lost` ended because the peer was gone. Accepting
-    has had to wait for room so often (`full`), and failed so often by the name of the error. Turns of the
-    event loop are in seconds: the longest so far, and how many were longer than each of a few lengths.
-    `responses` counts by status; `sent` is in bytes of body. `reads` are the file calls in worker threads;
-    `held` the bytes read and not yet sent, `held_peak` the most of them and `held_limit` their bound.
-    """
-
-    connections: int
-    accepted: int
-    lost: int
-    limit: int
-    full: int
-    accept_errors: dict[str, int]
-    longest_turn: float
-    long_turns: dict[float, int]
-    refused_stale: int
-    refused_crowded: int
-    responses: dict[int, int]
-    sent: int
-    reads: WorkerStatistics
-    held: int
-    held_peak: int
-    held_limit: int
-    cache: CacheStatistics
 
 
 class Site:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import trio
 
 from trio_evserver.files.disk import Buffer
-from trio_evserver.files.region_reader import Span
+from trio_evserver.files.span import Span
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
 from trio_evserver.serving.transport import RECEIVE, ConnectionLost, nobody
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import trio
 
 from trio_evserver.files.disk import Buffer
-from trio_evserver.files.region_reader import Span
+from trio_evserver.files.span import Span
 from trio_evserver.serving.transport import RECEIVE, ConnectionLost, nobody
 
 # A deadline for progress means something only if progress is reported in small steps.

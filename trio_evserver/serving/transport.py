@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from trio_evserver.files.disk import Buffer
-from trio_evserver.files.region_reader import Span
+from trio_evserver.files.span import Span
 
 RECEIVE = 16 * 1024
 """The most bytes of one receive."""

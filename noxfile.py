@@ -17,20 +17,37 @@ FUZZ_PYTHON = "3.12"  # atheris follows new interpreters late
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["tests", "property", "fuzz-bounded", "types", "lint", "compat"]
+nox.options.sessions = ["tests", "compiled", "property", "fuzz-bounded", "types", "lint", "compat"]
 
 
-def install(session: nox.Session, *groups: str, project: bool = True) -> None:
-    """The project itself, as anyone installs it, and the dependency groups named."""
+# To pytest it says which of the two is to be tested.
+SOURCES = {"TRIO_EVSERVER_COMPILE": "0"}
+COMPILED = {"TRIO_EVSERVER_COMPILE": "1"}
+
+
+def install(session: nox.Session, *groups: str, project: bool = True, env: dict[str, str] = SOURCES) -> None:
+    """The project itself, and the dependency groups named."""
     requirements = dict.fromkeys(nox.project.dependency_groups(PYPROJECT, *groups))
-    session.install("--quiet", "--disable-pip-version-check", *(["."] if project else []), *requirements)
+    what = ["."] if project else []
+    session.install("--quiet", "--disable-pip-version-check", *what, *requirements, env=env)
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Every test but those of the session "property"; warnings are errors."""
     install(session, "test")
-    session.run("pytest", "--ignore=tests/property", *session.posargs)
+    session.run("pytest", "--ignore=tests/property", *session.posargs, env=SOURCES)
+
+
+@nox.session(python=PYTHONS)
+def compiled(session: nox.Session) -> None:
+    """Every test once more, of the server as it is compiled where there is a compiler."""
+    install(session, "test", env=COMPILED)
+    # The checkout comes after what is installed, for the tests alone.
+    question = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    installed = session.run("python", "-c", question, silent=True)
+    Path(str(installed).strip(), "checkout.pth").write_text(str(Path.cwd()))
+    session.run("pytest", "-o", "pythonpath=", *session.posargs, env={**COMPILED, "PYTHONSAFEPATH": "1"})
 
 
 @nox.session
@@ -77,7 +94,9 @@ def faults(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy --strict, of the tests and the benchmarks, too."""
     install(session, "types")
-    session.run("mypy", PACKAGE, "noxfile.py", "tests", "fuzz", "benchmarks", *session.posargs)
+    session.run(
+        "mypy", PACKAGE, "noxfile.py", "hatch_build.py", "tests", "fuzz", "benchmarks", *session.posargs
+    )
 
 
 @nox.session
@@ -104,5 +123,5 @@ def compat(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks; not among the default sessions, as they want a quiet machine and other servers."""
-    install(session)
+    install(session, env={})
     session.run("python", "-m", "benchmarks", *session.posargs)

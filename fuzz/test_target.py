@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.semantics.resource_path import ResourcePath
+from trio_evserver.semantics.target import resolve
 
 _PIECES = b"/ / / . .. %2e %2E %2f %2F %5c \\ %00 % %2 %zz %25 %252e %c0%ae %e0%80%af %c3%a9 %ff".split()
 _PIECES += b"%ed%a0%80 a B ~ .a %20 %0d%0a %7f %1b %c2%9b %c2%a0 .well-known : ; @ | [".split()

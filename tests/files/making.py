@@ -20,7 +20,8 @@ from trio_evserver.files.options import ETagSource, FileOptions, Symlinks
 from trio_evserver.files.workers import RunSync, Workers
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation, represent
-from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.semantics.resource_path import ResourcePath
+from trio_evserver.semantics.target import resolve
 
 SECOND = 1_000_000_000
 

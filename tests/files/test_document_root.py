@@ -25,7 +25,7 @@ from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
 from trio_evserver.files.options import ETagSource, Symlinks
 from trio_evserver.files.validators import MAX_DIGESTED
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.target import ResourcePath
+from trio_evserver.semantics.resource_path import ResourcePath
 
 
 def load(root: DocumentRoot, target: str) -> bytes | int:

@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from benchmarks.drivers.load_plan import Plan, Target
+from tests.compiled import replaces_a_method
 from tests.files.making import descriptors, wait_tick
 from trio_evserver import Options, serve
 from trio_evserver.semantics.message import Request
@@ -28,6 +29,7 @@ SLOWNESS = 0.004  # seconds of the event loop that an answer takes: 250 of them 
 RATE = 1500
 
 
+@replaces_a_method
 @pytest.mark.skipif(sys.platform != "linux", reason="the load generator is built on epoll")
 @pytest.mark.parametrize("keep", [False, True], ids=["new connections", "kept connections"])
 async def test_too_much(

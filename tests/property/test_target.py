@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.semantics.resource_path import ResourcePath
+from trio_evserver.semantics.target import resolve
 
 TRICKS = st.sampled_from(
     [b"/", b".", b"..", b"%2e", b"%2E", b"%2f", b"%5c", b"\\", b"%00", b"%", b"%25", b"%c0%ae", b"%c3%a9",

@@ -6,7 +6,8 @@ import pytest
 
 from trio_evserver.semantics import target
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.semantics.resource_path import ResourcePath
+from trio_evserver.semantics.target import resolve
 
 ACCEPTED = [
     (b"/", (), True, "the root"),

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.compiled import replaces_a_method
 from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer
 from tests.serving.conversations import NOW, connect_small, hear_all, request, small_listener
@@ -122,6 +123,7 @@ async def test_nothing_of_a_connection_reaches_the_next(root: Path) -> None:
         assert len(handlers.child_tasks) == 1
 
 
+@replaces_a_method
 async def test_work_that_is_due_is_not_idle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A drain ends idle connections, but none whose reply its peer has taken in part, though its task has not
     woken yet.
@@ -144,6 +146,7 @@ async def test_work_that_is_due_is_not_idle(root: Path, monkeypatch: pytest.Monk
         assert read_answer(await hear_all(client)).body == BIG
 
 
+@replaces_a_method
 async def test_a_cancellation_that_comes_too_late(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadline, or a loss, that is told of a connection whose work then ends without a checkpoint, does not
     end the next one.
@@ -179,6 +182,7 @@ async def test_whoever_has_ended_is_given_nothing(root: Path) -> None:
         assert read_answer(await ask(address)).body == TEN
 
 
+@replaces_a_method
 async def test_a_bug_ends_its_connection_alone(
     root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

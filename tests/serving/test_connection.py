@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import memory_stream_pair
 
+from tests.compiled import replaces_a_method
 from tests.conftest import BIG, INDEX, TEN
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import Recorder, connect, opened, request, talk
@@ -351,6 +352,7 @@ async def test_a_peer_that_leaves_is_counted(root: Path) -> None:
     assert [record[1:3] for record in log.records] == [("GET", 200)]
 
 
+@replaces_a_method
 @pytest.mark.parametrize("broken", ["answer_nowait", "answer"])
 async def test_a_bug_ends_its_connection_only(
     root: Path, broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -21,7 +21,8 @@ from tests.serving.conversations import (
 )
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.options import FileOptions
-from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.semantics.resource_path import ResourcePath
+from trio_evserver.semantics.target import resolve
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.site import Site, open_site

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.compiled import replaces_a_method
 from tests.files.making import document_root, file_cache, path_of, wait_tick
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
@@ -92,6 +93,7 @@ async def until(moments: list[int], count: int) -> None:
         await wait_all_tasks_blocked(0.001)
 
 
+@replaces_a_method
 async def test_which_requests_have_a_moment(tmp_path: Path) -> None:
     """Only the first of those that a wait ended with: what is read without a wait may have come later than
     the look at the disk.
@@ -108,6 +110,7 @@ async def test_which_requests_have_a_moment(tmp_path: Path) -> None:
     assert third > first
 
 
+@replaces_a_method
 async def test_the_first_request_of_a_connection_has_one(tmp_path: Path) -> None:
     """The hub tells of it, though it was there before anybody listened."""
     async with connection(tmp_path, GET) as (_, moments):

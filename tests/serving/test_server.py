@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.compiled import replaces_a_method
 from tests.conftest import BIG, TEN
 from tests.serving.answers import Answer, read_answer
 from tests.serving.conversations import (
@@ -206,6 +207,7 @@ class Held:
         monkeypatch.setattr(Exchange, "answer", held)
 
 
+@replaces_a_method
 async def test_drain_with_an_answer_in_flight(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is finished, says that it is the last one, and only then has the server ended; whoever drains
     meanwhile waits for the same end.
@@ -245,6 +247,7 @@ async def test_drain_with_a_reply_under_way(root: Path) -> None:
     assert "Connection" not in answer.fields
 
 
+@replaces_a_method
 async def test_grace(root: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
     """What takes longer than the grace is cut off, and `serve` returns all the same."""
     held = Held(monkeypatch)
@@ -282,6 +285,7 @@ STATES = (
 )
 
 
+@replaces_a_method
 async def test_cancelling(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelling `serve` closes every socket, whatever its connection is at, and leaves nothing open."""
     (root / "large.bin").write_bytes(BIG * 20)

@@ -18,7 +18,7 @@ from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import ETagSource, Symlinks
 from trio_evserver.files.validators import wants_digest
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.target import ResourcePath
+from trio_evserver.semantics.resource_path import ResourcePath
 
 _STEADY_TRIES = 3  # a file that changes while it is read is read again so often, then streamed
 _DIGEST_STEP = 256 * 1024

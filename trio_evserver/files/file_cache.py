@@ -28,7 +28,7 @@ from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation
-from trio_evserver.semantics.target import ResourcePath
+from trio_evserver.semantics.resource_path import ResourcePath
 
 # Answers that say how the tree is; others say how the machine is at this moment, and are not kept.
 _KEPT = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)

@@ -14,11 +14,10 @@ and why.
 import re
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote_from_bytes, unquote_to_bytes
-
-import msgspec
+from urllib.parse import unquote_to_bytes
 
 from trio_evserver.semantics.message import Refusal
+from trio_evserver.semantics.resource_path import ResourcePath
 
 # The common case, decided in one pass: no escape, and no segment that starts with a dot. Possessive
 # quantifiers, because a segment cannot end in two places.
@@ -34,34 +33,6 @@ _ESCAPED_SLASH: Final = re.compile(rb"%2[Ff]")
 # C0, DEL, and C1 as UTF-8 has it. A file may bear such a name, but its only known use is to forge log lines
 # and to steer terminals (%1b, %c2%9b), so it counts as not there.
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]|\xc2[\x80-\x9f]")
-
-_PCHAR: Final = "!$&'()*+,;=:@"  # beyond the unreserved characters, RFC 3986 §3.3
-
-
-class ResourcePath(msgspec.Struct, frozen=True, gc=False):
-    """The decoded segments of a path; made by `resolve` alone, and therefore safe to walk from the root.
-
-    `directory` says that the path ended in "/"; the root is `((), True, b"")`. `relative` is the segments
-    joined by "/", without a slash at either end.
-    """
-
-    segments: tuple[bytes, ...]
-    directory: bool
-    relative: bytes
-
-    @property
-    def hidden(self) -> bool:
-        """A segment starts with "."; only a first segment `.well-known` (RFC 8615 §3) does not count."""
-        relative = self.relative
-        return b"/." in relative or (relative.startswith(b".") and self.segments[0] != b".well-known")
-
-    def url(self) -> bytes:
-        """The canonical absolute path, percent-encoded: `resolve` gives this very resource for it.
-
-        It starts with exactly one "/", so that in a Location it can never be read as another host's address.
-        """
-        slash = "/" if self.directory and self.segments else ""
-        return f"/{quote_from_bytes(self.relative, safe='/' + _PCHAR)}{slash}".encode("ascii")
 
 
 # What paths meant, for the next request of the same. Only what resolved to something is kept, so that

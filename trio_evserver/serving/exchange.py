@@ -23,8 +23,9 @@ from trio_evserver.semantics.media_types import media_type
 from trio_evserver.semantics.message import Content, Parts, Refusal, Request, Response
 from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.representation import Representation, represent, without_content
+from trio_evserver.semantics.resource_path import ResourcePath
 from trio_evserver.semantics.respond import answer, check_method, options, page
-from trio_evserver.semantics.target import ResourcePath, resolve
+from trio_evserver.semantics.target import resolve
 from trio_evserver.serving.answer import Answer, FileAnswer
 
 UNCOUNTED = 16 * 1024

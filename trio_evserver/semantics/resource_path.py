@@ -1,0 +1,34 @@
+"""The name of a resource below the root, and the way back from it to a path."""
+
+from typing import Final
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+_PCHAR: Final = "!$&'()*+,;=:@"  # beyond the unreserved characters, RFC 3986 §3.3
+
+
+class ResourcePath(msgspec.Struct, frozen=True, gc=False):
+    """The decoded segments of a path; made by `resolve` alone, and therefore safe to walk from the root.
+
+    `directory` says that the path ended in "/"; the root is `((), True, b"")`. `relative` is the segments
+    joined by "/", without a slash at either end.
+    """
+
+    segments: tuple[bytes, ...]
+    directory: bool
+    relative: bytes
+
+    @property
+    def hidden(self) -> bool:
+        """A segment starts with "."; only a first segment `.well-known` (RFC 8615 §3) does not count."""
+        relative = self.relative
+        return b"/." in relative or (relative.startswith(b".") and self.segments[0] != b".well-known")
+
+    def url(self) -> bytes:
+        """The canonical absolute path, percent-encoded: `resolve` gives this very resource for it.
+
+        It starts with exactly one "/", so that in a Location it can never be read as another host's address.
+        """
+        slash = "/" if self.directory and self.segments else ""
+        return f"/{quote_from_bytes(self.relative, safe='/' + _PCHAR)}{slash}".encode("ascii")

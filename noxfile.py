@@ -47,7 +47,8 @@ def compiled(session: nox.Session) -> None:
     question = "import sysconfig; print(sysconfig.get_path('purelib'))"
     installed = session.run("python", "-c", question, silent=True)
     Path(str(installed).strip(), "checkout.pth").write_text(str(Path.cwd()))
-    session.run("pytest", "-o", "pythonpath=", *session.posargs, env={**COMPILED, "PYTHONSAFEPATH": "1"})
+    rooms = session.posargs or ["tests", "fuzz"]
+    session.run("pytest", "-o", "pythonpath=", *rooms, env={**COMPILED, "PYTHONSAFEPATH": "1"})
 
 
 @nox.session

@@ -13,6 +13,7 @@ import trio.testing
 
 from tests.files.making import describe, descriptors, make_workers
 from trio_evserver.files import read_ahead as read_ahead_module
+from trio_evserver.files import region_reader as region_reader_module
 from trio_evserver.files.disk import Buffer, Disk, identity_of
 from trio_evserver.files.document_root import Opened
 from trio_evserver.files.lease import Lease
@@ -348,9 +349,10 @@ class PartlyCached(HalfCached):
 
 @pytest.fixture
 def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spans of three chunks, and a tail of four bytes."""
+    """Spans of three chunks, a tail of four bytes, and each is asked about."""
     monkeypatch.setattr(read_ahead_module, "LONGEST_SPAN", 3 * CHUNK)
     monkeypatch.setattr(read_ahead_module, "_TAIL", 4)
+    monkeypatch.setattr(region_reader_module, "_STAYS", 0.0)
 
 
 IN_PLACE = FileOptions(chunk_size=CHUNK, read_ahead=2)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from trio_evserver.observe import access_log
-from trio_evserver.observe.access_log import AccessLog, AccessLogFormat, AccessLogStatistics
+from trio_evserver.observe.access_log import AccessLog, AccessLogFormat
+from trio_evserver.observe.statistics import AccessLogStatistics
 from trio_evserver.semantics.message import Request
 
 REQUEST = Request(b"GET", b"/a", b"/a", None, b"h", b"HTTP/1.1", {b"user-agent": b"test"})
@@ -111,7 +112,7 @@ def test_a_blocked_descriptor_holds_nobody(pipe: tuple[int, int]) -> None:
     # Only so that the thread ends before the descriptor's number goes to another test.
     while (data := os.read(reading, 65536)) != b"" and len(data) == 65536:
         pass
-    log._thread.join(5)
+    log._writer.join(5)
 
 
 def test_a_broken_pipe_is_said_once(pipe: tuple[int, int], caplog: pytest.LogCaptureFixture) -> None:

@@ -15,11 +15,14 @@ class OpenFile:
     for anything but this machine. `close` is what the last user calls with the descriptor; on other file
     systems it must not block, as the last user may be the event loop.
 
+    `resident` says what of it was lately found in the page cache: by the offset that a part ends at, where it
+    begins, and until when that is taken for granted; for the event loop alone.
+
     `copy` is the descriptor of a file in memory with the same content, None if there is none. It is for the
     event loop alone, between two checkpoints, as the cache takes it away when it lets go of the file.
     """
 
-    __slots__ = ("_close", "_lock", "_users", "copy", "descriptor", "identity", "local", "mount")
+    __slots__ = ("_close", "_lock", "_users", "copy", "descriptor", "identity", "local", "mount", "resident")
 
     def __init__(
         self, descriptor: int, identity: Identity, *, mount: bytes, local: bool, close: Callable[[int], None]
@@ -29,6 +32,7 @@ class OpenFile:
         self.local = local
         self.mount = mount
         self.copy: int | None = None
+        self.resident: dict[int, tuple[int, float]] = {}
         self._close = close
         self._users = 1
         self._lock = threading.Lock()

@@ -5,6 +5,8 @@ time whether it is still the one that was announced.
 
 import errno
 import os
+from collections.abc import Callable
+from time import monotonic
 
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
@@ -17,6 +19,11 @@ _MOST_CACHED = 1024 * 1024
 # What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
 _NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 
+
+# Pages that were in memory are taken to be there for so many seconds more: in that time the kernel does not
+# come round to pages that were just used, however little memory it has.
+_STAYS = 0.01
+_MOST_REMEMBERED = 64  # parts of one file
 
 # Less than this is read, and sent together with the head.
 _SMALL = 16 * 1024
@@ -31,10 +38,19 @@ class FileChangedError(Exception):
 class RegionReader:
     """Reads regions. One per site."""
 
-    def __init__(self, disk: Disk, workers: Workers, *, cached_reads: bool, chunk_size: int) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        workers: Workers,
+        *,
+        cached_reads: bool,
+        chunk_size: int,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """`cached_reads`: the page cache is asked on the event loop, for `chunk_size` bytes at a time at
-        most.
+        most. `clock` tells seconds.
         """
+        self._clock = clock
         self._disk = disk
         self._workers = workers
         self._cached_reads = cached_reads
@@ -67,9 +83,21 @@ class RegionReader:
         device = file.identity.device
         if not (self._cached_reads and file.local) or device in self._without_sendfile:
             raise BlockingIOError
-        length = self._disk.cached_length(file.descriptor, device, region.length, region.offset)
+        length = self._resident_length(file, region)
         self._check(file)
         return Span(file.descriptor, region.offset, length)
+
+    def _resident_length(self, file: OpenFile, region: Region) -> int:
+        """What the page cache holds of the beginning of `region`; BlockingIOError: nothing."""
+        offset, length, now = region.offset, region.length, self._clock()
+        begins, until = file.resident.get(offset + length, (0, 0.0))
+        if begins <= offset and now < until:
+            return length
+        found = self._disk.cached_length(file.descriptor, file.identity.device, length, offset)
+        if len(file.resident) >= _MOST_REMEMBERED:
+            file.resident.clear()
+        file.resident[offset + found] = (offset, now + _STAYS)
+        return found
 
     def cannot_send(self, file: OpenFile, error: OSError) -> None:
         """A span of the file could not be sent: if it never can be, files of its device are read from now

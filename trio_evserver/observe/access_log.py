@@ -19,9 +19,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from trio_evserver.observe.log_line import NO_REQUEST, Entry, LineFormatter
+from trio_evserver.observe.statistics import AccessLogStatistics
 from trio_evserver.semantics.message import Request
 
 LOGGER = logging.getLogger("trio_evserver.access_log")
@@ -47,14 +46,6 @@ class AccessLogFormat(Enum):
     COMBINED = "combined"
 
 
-class AccessLogStatistics(msgspec.Struct, frozen=True):
-    """Lines so far: `written`; `dropped`, for a full buffer; `failed`, for a file that takes no more."""
-
-    written: int
-    dropped: int
-    failed: int
-
-
 class AccessLog:
     """Lines written to the descriptor `fd`, which stays the caller's, from a bounded buffer by one thread.
 
@@ -75,7 +66,7 @@ class AccessLog:
         self._failed = 0
         self._wake = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
+        self._writer = threading.Thread(target=self._run, name="access log", daemon=True)
 
     def __repr__(self) -> str:
         return f"<AccessLog fd={self._fd} waiting={len(self._entries)} {self.statistics()}>"
@@ -112,15 +103,15 @@ class AccessLog:
 
     def start(self) -> None:
         """Start the thread; lines recorded before are kept for it."""
-        self._thread.start()
+        self._writer.start()
 
     def close(self, timeout: float = 1.0) -> None:
         """Write what waits, for `timeout` seconds at most; lines recorded from now on are dropped."""
         self._room = self._crowded = 0
         self._closing.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        if self._writer.is_alive():
+            self._writer.join(timeout)
 
     def __enter__(self) -> Self:
         self.start()

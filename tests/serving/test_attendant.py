@@ -157,7 +157,7 @@ async def test_a_cancellation_that_comes_too_late(root: Path, monkeypatch: pytes
         async def cancelled(request: Request) -> Answer:
             found = await answer(request)
             for deadline in site.deadlines._deadlines:
-                deadline.scope.cancel()
+                deadline.cancel()
             return found
 
         monkeypatch.setattr(site.exchange, "answer", cancelled)

@@ -54,7 +54,7 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Request, Framing]:
         if version == b"HTTP/1.1":
             raise RemoteProtocolError(HTTPStatus.BAD_REQUEST, "no Host")
         host = b""
-    elif HOST.fullmatch(host) is None:
+    elif host not in _hosts and not _is_host(host):
         raise RemoteProtocolError(HTTPStatus.BAD_REQUEST, "Host is empty, repeated or malformed")
     if path is None or method == b"CONNECT":
         path, query, host = _other_form(method, target, host)
@@ -62,6 +62,22 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Request, Framing]:
     if b"content-length" in fields or b"transfer-encoding" in fields:
         return request, request_framing(version, fields, limits)
     return request, NO_BODY
+
+
+# Hosts that were asked for and are well-formed: of one site there are few.
+_hosts: set[bytes] = set()
+_MOST_HOSTS = 64
+_LONGEST_HOST = 64  # octets
+
+
+def _is_host(host: bytes) -> bool:
+    if HOST.fullmatch(host) is None:
+        return False
+    if len(host) <= _LONGEST_HOST:
+        if len(_hosts) >= _MOST_HOSTS:
+            _hosts.clear()
+        _hosts.add(host)
+    return True
 
 
 def _too_many() -> RemoteProtocolError:

@@ -58,7 +58,7 @@ class Attendant:
             else:
                 assert self._conversation is not None
                 await self._conversation.finish(after)
-                if nursery.child_tasks:  # reads ahead of a reply that was given up
+                if self._is_reading():
                     nursery.cancel_scope.cancel()
                     return
                 self.leave()
@@ -95,7 +95,7 @@ class Attendant:
         else:
             if after is None and not transport.may_have_more:
                 return
-            if after is End.CLOSE and not self._nursery.child_tasks and self._close_nowait(transport):
+            if after is End.CLOSE and not self._is_reading() and self._close_nowait(transport):
                 self.leave()
                 self._ended()
                 if not self._is_kept():
@@ -137,8 +137,12 @@ class Attendant:
 
     def _is_kept(self) -> bool:
         # What was cancelled too late for the connection it was meant for must not end the next one.
-        is_cancelled = self._nursery.cancel_scope.cancel_called
-        return not is_cancelled and self._keep(self)
+        return not self._deadline.cancelled and self._keep(self)
+
+    def _is_reading(self) -> bool:
+        """Whether reads are under way, of a reply that was given up."""
+        conversation = self._conversation
+        return conversation is not None and conversation.reads_ahead and bool(self._nursery.child_tasks)
 
     def leave(self) -> bool:
         """The conversation, if there is one, is over; whether its peer was lost."""

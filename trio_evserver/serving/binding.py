@@ -57,6 +57,19 @@ def _require_ipv6(host: str, specification: str) -> None:
         raise ValueError(f"{specification!r} is no IPv6 address: {error}") from None
 
 
+class ListeningSocket(socket.socket):
+    """A listening socket whose `accept` takes a microsecond less: it asks for family and type, of which the
+    standard library makes enumerations each time.
+    """
+
+    __slots__ = ("family", "type")
+
+    def __init__(self, family: int = -1, type: int = -1, fileno: int | None = None) -> None:
+        super().__init__(family, type, fileno=fileno)
+        self.family = super().family  # type: ignore[misc]  # a property there, and the reason for all this
+        self.type = super().type  # type: ignore[misc]  # the same
+
+
 def open_sockets(binds: Sequence[str], port: int) -> list[socket.socket]:
     """Listening, non-blocking sockets for `binds`; those with port 0 all get the same free one.
 
@@ -112,7 +125,7 @@ def _resolve(host: str, port: int) -> list[tuple[int, Address]]:
 
 def _listen(family: int, address: Address) -> socket.socket:
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = ListeningSocket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise _explained(error, address) from error
     try:

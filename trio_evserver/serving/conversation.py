@@ -40,7 +40,7 @@ class Conversation:
 
     __slots__ = (
         "_burst", "_deadline", "_delivery", "_http", "_moment", "_peer", "_request", "_responder", "_site",
-        "_timeouts", "_transport", "lost",
+        "_timeouts", "_transport", "lost", "reads_ahead",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class Conversation:
         self._delivery = Delivery(transport, deadline, timeouts)
         self.lost = False
         """Whether the peer turned out to be gone while neither anything was sent nor received."""
+        self.reads_ahead = False
+        """Whether a reply was read in tasks of the nursery; they may outlive it."""
         transport.notice_loss(self._lose)
         deadline.start(Phase.FIRST, timeouts.head)
 
@@ -245,6 +247,7 @@ class Conversation:
     async def _send_file(self, answer: FileAnswer, connection: bytes) -> Next:
         """Send a file, or the answer that takes its place while nothing of it has been sent."""
         self._deadline.stop()
+        self.reads_ahead = True
         response, failed = answer.response, None
         try:
             with answer.lease:
@@ -280,7 +283,7 @@ class Conversation:
     def _lose(self) -> None:
         """The peer is gone: nobody needs what we are waiting for."""
         self.lost = True
-        self._deadline.scope.cancel()
+        self._deadline.cancel()
 
     def _give_up(self) -> None:
         """The peer has taken too long: tell it, where it may still be listening."""

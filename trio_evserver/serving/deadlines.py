@@ -33,10 +33,10 @@ class Phase(Enum):
 
 class Deadline:
     """The deadline of one connection: `scope` is cancelled once `phase` has lasted too long, and `expired`
-    then says so.
+    then says so; `cancelled` says so whatever the reason was.
     """
 
-    __slots__ = ("_deadlines", "expired", "expires", "phase", "reprieve", "scope", "since")
+    __slots__ = ("_deadlines", "cancelled", "expired", "expires", "phase", "reprieve", "scope", "since")
 
     def __init__(self, deadlines: "Deadlines", scope: trio.CancelScope) -> None:
         self._deadlines = deadlines
@@ -45,6 +45,7 @@ class Deadline:
         self.since = -math.inf
         self.expires = math.inf
         self.expired = False
+        self.cancelled = False
         self.reprieve: Callable[[], float] = no_reprieve
         """Asked once the time is up: how many more seconds there are, if it turns out that the peer is at
         it.
@@ -58,6 +59,11 @@ class Deadline:
         self.phase = phase
         self.since = now = self._deadlines.now
         self.expires = now + seconds
+
+    def cancel(self) -> None:
+        """End the connection."""
+        self.cancelled = True  # the scope itself takes its time to say so
+        self.scope.cancel()
 
     def stop(self) -> None:
         """The connection waits for us, not for its peer."""
@@ -104,7 +110,7 @@ class Deadlines:
         """End the connections on which no request has begun."""
         for deadline in self._deadlines:
             if deadline.phase is Phase.IDLE or deadline.phase is Phase.FIRST:
-                deadline.scope.cancel()
+                deadline.cancel()
 
     def cancel_longest_idle(self, most: int) -> None:
         """End up to `most` of them: those that have been between two requests for longest, and only then
@@ -117,7 +123,7 @@ class Deadlines:
             if deadline.phase is Phase.IDLE or (deadline.phase is Phase.FIRST and deadline.since <= fresh)
         )
         for deadline in heapq.nsmallest(most, silent, key=_turn_to_go):
-            deadline.scope.cancel()
+            deadline.cancel()
 
     def _look_at_clock(self) -> None:
         self.now = trio.current_time() + self._period
@@ -128,7 +134,7 @@ class Deadlines:
                 deadline.expires = now + deadline.reprieve()
                 if deadline.expires <= now:
                     deadline.expired = True
-                    deadline.scope.cancel()
+                    deadline.cancel()
 
 
 def _turn_to_go(deadline: Deadline) -> tuple[bool, float]:

@@ -10,7 +10,7 @@ import trio
 
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.serving.attendants import converse
-from trio_evserver.serving.binding import format_address, open_sockets
+from trio_evserver.serving.binding import ListeningSocket, format_address, open_sockets
 from trio_evserver.serving.listener import accept_sockets, accept_streams, peer_of
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.site import Site, open_site
@@ -131,7 +131,7 @@ def _unwrapped(listener: Listener) -> Listener:
     """The socket of Trio's own listener, which is accepted from directly; any other listener as it is."""
     if not isinstance(listener, trio.SocketListener):
         return listener
-    unwrapped = socket.socket(fileno=os.dup(listener.socket.fileno()))
+    unwrapped = ListeningSocket(fileno=os.dup(listener.socket.fileno()))
     unwrapped.setblocking(False)
     return unwrapped
 

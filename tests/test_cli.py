@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.compiled import COMPILED
 from trio_evserver import __version__
 from trio_evserver.cli import banner, is_loopback_only, main, ready_line
 
@@ -52,8 +53,9 @@ def test_help_is_in_sections_at_80_columns() -> None:
 
 
 def test_version() -> None:
-    """--version names the program and its version."""
-    assert CliRunner().invoke(main, ["--version"]).output == f"trio-evserver, version {__version__}\n"
+    """--version names the program, its version, and whether it is compiled."""
+    told = f"trio-evserver, version {__version__}{', compiled' if COMPILED else ''}\n"
+    assert CliRunner().invoke(main, ["--version"]).output == told
 
 
 def test_a_directory_is_needed_where_there_is_no_terminal() -> None:

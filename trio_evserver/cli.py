@@ -25,11 +25,14 @@ from trio_evserver.observe.logs import LOGGER, diagnostics, escape
 from trio_evserver.process.descriptor_limit import fit_descriptors, raise_descriptor_limit
 from trio_evserver.process.run import run
 from trio_evserver.process.standard_streams import open_missing_streams
+from trio_evserver.serving import conversation
 from trio_evserver.serving.binding import BindError, open_sockets
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import Server
 
 PROGRAM = "trio-evserver"
+COMPILED = not str(conversation.__file__).endswith(".py")
+"""Whether the hot path is, as hatch_build.py does it."""
 STDOUT, STDERR = 1, 2
 
 
@@ -56,7 +59,9 @@ class SectionCommand(click.Command):
     epilog="SIZE: 512k, 64MiB (K, M, G: powers of 1024; kB, MB, GB: of 1000). TIME: 500ms, 10s, 2m, 1h.",
 )
 @click.argument("directory", required=False)
-@click.version_option(__version__, prog_name=PROGRAM)
+@click.version_option(
+    __version__, prog_name=PROGRAM, message=f"%(prog)s, version %(version)s{', compiled' if COMPILED else ''}"
+)
 @click.pass_context
 def main(ctx: click.Context, /, directory: str | None, **values: Any) -> None:
     """Serve the files in DIRECTORY over HTTP, or a single FILE.

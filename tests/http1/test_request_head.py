@@ -5,6 +5,7 @@ from http import HTTPStatus
 import pytest
 
 from tests.http1.feeding import TAIL, outcomes, ways
+from trio_evserver.http1 import request_head
 from trio_evserver.http1.connection import Event
 from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.framing import NO_BODY
@@ -228,3 +229,15 @@ def test_adversarial_sizes(head: bytes) -> None:
     """Inputs that make a backtracking matcher quadratic or worse are decided, not hung on."""
     big = Limits(line=10**6, head=10**6, fields=10**5)
     assert len(outcomes([head], big)) in (1, 2)
+
+
+def test_hosts_that_are_remembered() -> None:
+    """A host that was well-formed is again; of hosts that anyone makes up few are kept, and no long ones."""
+    for number in range(1000):
+        parse_head(b"GET / HTTP/1.1\r\nHost: h%d\r\n\r\n" % number, Limits())
+        assert len(request_head._hosts) <= 64
+    for host in (b"h999", b"h999", b"h" * 65):
+        request, _ = parse_head(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host, Limits())
+        assert request.host == host
+    assert b"h" * 65 not in request_head._hosts
+    assert b"h999" in request_head._hosts

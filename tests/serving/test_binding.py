@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from trio_evserver.serving import binding
-from trio_evserver.serving.binding import BindError, format_address, open_sockets, parse_bind
+from trio_evserver.serving.binding import BindError, ListeningSocket, format_address, open_sockets, parse_bind
 
 PARSED = [
     ("127.0.0.1", ("127.0.0.1", 8000), "an address"),
@@ -167,3 +167,15 @@ def test_a_name_that_is_none() -> None:
     """A name that no resolver knows (RFC 6761 §6.4) is a BindError, too."""
     with pytest.raises(BindError, match=r"'host\.invalid'"):
         open_sockets(["host.invalid"], 0)
+
+
+def test_a_listening_socket() -> None:
+    """It is what it was made of, and accepts what any other would."""
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        address, descriptor = plain.getsockname(), plain.detach()
+    with ListeningSocket(fileno=descriptor) as listener, socket.create_connection(address) as client:
+        assert (listener.family, listener.type) == (socket.AF_INET, socket.SOCK_STREAM)
+        accepted, peer = listener.accept()
+        with accepted:
+            assert (accepted.family, accepted.type) == (socket.AF_INET, socket.SOCK_STREAM)
+            assert peer == client.getsockname()

@@ -11,6 +11,7 @@ Disks are told apart by the mount point a path lies under, which is known before
 """
 
 import errno
+from collections import deque
 
 import trio
 
@@ -22,6 +23,19 @@ class DiskBusyError(OSError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EAGAIN, f"the disk is busy: {reason}")
+
+
+class Share:
+    """What one disk has of the threads: so many calls more, and those that wait, first come, first served."""
+
+    __slots__ = ("left", "waiting")
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.waiting: deque[Ticket] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Share {self.left} left, {len(self.waiting)} wait>"
 
 
 class Gate:
@@ -36,7 +50,7 @@ class Gate:
         self.patience = patience
         # A quarter is left for the other disks, where there is a quarter to leave.
         self._share = threads - threads // 4
-        self._shares: dict[bytes, trio.Semaphore] = {}
+        self._shares: dict[bytes, Share] = {}
         self.peak = self.hops = 0
         self.refused_full = self.refused_late = 0
         self.waited = self.longest_wait = self.busy = 0.0
@@ -46,9 +60,8 @@ class Gate:
 
     def statistics(self) -> GateStatistics:
         """What the gate sees."""
-        waiting = sum(share.statistics().tasks_waiting for share in self._shares.values())
         return GateStatistics(
-            waiting=waiting + self.limiter.statistics().tasks_waiting,
+            waiting=sum(len(share.waiting) for share in self._shares.values()),
             peak=self.peak,
             hops=self.hops,
             refused_full=self.refused_full,
@@ -62,8 +75,18 @@ class Gate:
         """A limiter for one call to the disk at `mount`."""
         share = self._shares.get(mount)
         if share is None:
-            share = self._shares[mount] = trio.Semaphore(self._share)
+            share = self._shares[mount] = Share(self._share)
         return Ticket(self, share, refusable=refusable)
+
+    def admit_next(self) -> None:
+        """A thread is free: it is for whoever has waited longest of those whose disk has some of its share
+        left.
+        """
+        while self.limiter.available_tokens:
+            first = [share.waiting[0] for share in self._shares.values() if share.left and share.waiting]
+            if not first:
+                return
+            min(first, key=Ticket.waits_since).admit()
 
 
 class Ticket:
@@ -71,65 +94,79 @@ class Ticket:
     the gate, `returned` once its thread has given the token back.
     """
 
-    def __init__(self, gate: Gate, share: trio.Semaphore, *, refusable: bool) -> None:
+    __slots__ = (
+        "_borrower", "_gate", "_refusable", "_share", "_since", "_task", "admitted", "returned",
+    )  # fmt: skip
+
+    def __init__(self, gate: Gate, share: Share, *, refusable: bool) -> None:
         self._gate = gate
         self._share = share
         self._refusable = refusable
         self._since = 0.0  # it waits, or is in a thread
+        self._task: trio.lowlevel.Task | None = None
+        self._borrower: object = None
         self.admitted = self.returned = False
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Take what is free, or wait for the share, then for the limiter. Raises DiskBusyError.
+        """Take what is free, or wait for it. Raises DiskBusyError.
 
-        Cancellation: prompt, nothing is held.
+        Cancellation: prompt, nothing is held. Not a checkpoint where something is free: the call in the
+        thread that it is for is one.
         """
         gate = self._gate
         self._since = trio.current_time()
-        if not self._acquire_nowait(borrower):
-            try:
-                await self._acquire(borrower)
-            finally:
-                wait = self._lap()
-                gate.waited += wait
-                gate.longest_wait = max(gate.longest_wait, wait)
+        self._borrower = borrower
+        if self._share.left and gate.limiter.available_tokens:
+            self._take()
+            return
+        try:
+            await self._wait()
+        finally:
+            wait = self._lap()
+            gate.waited += wait
+            gate.longest_wait = max(gate.longest_wait, wait)
+
+    def _take(self) -> None:
+        gate = self._gate
+        self._share.left -= 1
+        gate.limiter.acquire_on_behalf_of_nowait(self._borrower)
         self.admitted = True
         gate.hops += 1
         gate.peak = max(gate.peak, gate.limiter.borrowed_tokens)
 
-    def _acquire_nowait(self, borrower: object) -> bool:
-        # Not a checkpoint: the call in the thread that it is for is one.
-        try:
-            self._share.acquire_nowait()
-        except trio.WouldBlock:
-            return False
-        try:
-            self._gate.limiter.acquire_on_behalf_of_nowait(borrower)
-        except trio.WouldBlock:
-            self._share.release()
-            return False
-        return True
-
-    async def _acquire(self, borrower: object) -> None:
+    async def _wait(self) -> None:
         gate = self._gate
         if not self._refusable:
-            await self._wait(borrower)
+            await self._admitted()
             return
-        if self._share.statistics().tasks_waiting >= gate.queue:
+        if len(self._share.waiting) >= gate.queue:
             gate.refused_full += 1
             raise DiskBusyError("its queue is full")
-        with trio.move_on_after(gate.patience) as patience:
-            await self._wait(borrower)
-        if patience.cancelled_caught:
+        with trio.move_on_after(gate.patience):
+            await self._admitted()
+        if not self.admitted:
             gate.refused_late += 1
             raise DiskBusyError(f"waited {gate.patience:g} s")
 
-    async def _wait(self, borrower: object) -> None:
-        await self._share.acquire()
-        try:
-            await self._gate.limiter.acquire_on_behalf_of(borrower)
-        except BaseException:
-            self._share.release()
-            raise
+    async def _admitted(self) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._share.waiting.append(self)
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        self._share.waiting.remove(self)
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def waits_since(self) -> float:
+        """In Trio's seconds."""
+        return self._since
+
+    def admit(self) -> None:
+        """It is the first in its queue, and its turn."""
+        self._share.waiting.popleft()
+        self._take()
+        assert self._task is not None
+        trio.lowlevel.reschedule(self._task)
 
     def _lap(self) -> float:
         """The seconds since the last one."""
@@ -139,6 +176,8 @@ class Ticket:
     def release_on_behalf_of(self, borrower: object) -> None:
         """The thread has ended its call."""
         self.returned = True
-        self._gate.busy += self._lap()
-        self._gate.limiter.release_on_behalf_of(borrower)
-        self._share.release()
+        gate = self._gate
+        gate.busy += self._lap()
+        gate.limiter.release_on_behalf_of(borrower)
+        self._share.left += 1
+        gate.admit_next()

@@ -82,7 +82,7 @@ GROWTH = (1, 16, 64, 256, 1024, 4096, 10_000)
 _TABLE = (
     Row(
         "keepalive-1k", "1 KiB, keep-alive, 64 connections",
-        reach={"nginx": 0.55, "granian": 2, "aiohttp": 8, "uvicorn": 15, "hypercorn": 25},
+        reach={"sources": 1.3, "nginx": 0.55, "granian": 2, "aiohttp": 8, "uvicorn": 15, "hypercorn": 25},
     ),
     Row("keepalive-1k-1000", "1 KiB, keep-alive, 1,000 connections", connections=1000, reach={"nginx": 0.5}),
     Row(

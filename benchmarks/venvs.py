@@ -50,10 +50,11 @@ def environment(python: str, name: str, requirements: tuple[str, ...]) -> Path:
     return inner
 
 
-def project_environment(python: str, project: Path) -> Path:
-    """The interpreter of an environment with the project installed afresh, as a user would have it."""
-    inner = environment(python, "ours", ("trio",))
-    _install([str(inner), "-m", "pip", "install", "--quiet", "--upgrade", str(project)], None)
+def project_environment(python: str, project: Path, name: str, compiled: bool) -> Path:
+    """The interpreter of an environment with the project installed afresh, compiled or not."""
+    inner = environment(python, name, ("trio",))
+    install = [str(inner), "-m", "pip", "install", "--quiet", "--upgrade", str(project)]
+    _install(["env", f"TRIO_EVSERVER_COMPILE={int(compiled)}", *install], None)
     return inner
 
 

@@ -43,8 +43,8 @@ def make_ready(peer: Peer, interpreter: str | None) -> Ready:
             return Ready(peer, inner, installed_version(inner, distributions[0].partition("[")[0]))
         case PyPI():
             return Ready(peer, Path(python_used), f"of Python {version_of(python_used)}")
-        case Ours():
-            return _ours(peer, interpreter)
+        case Ours(compiled):
+            return _ours(peer, interpreter, compiled)
 
 
 @contextlib.contextmanager
@@ -77,10 +77,11 @@ def _debian(peer: Peer, program: str, package: str, version: tuple[str, ...]) ->
     return Ready(peer, Path(found), number[0] if number else "?")
 
 
-def _ours(peer: Peer, interpreter: str | None) -> Ready:
+def _ours(peer: Peer, interpreter: str | None, compiled: bool) -> Ready:
     if not (PROJECT / "trio_evserver" / "cli.py").exists():
         raise MissingError("this checkout has no command line to start yet")
     if interpreter is None:
         return Ready(peer, Path(sys.executable), "checkout", {"PYTHONPATH": str(PROJECT)})
-    inner = project_environment(interpreter, PROJECT)
-    return Ready(peer, inner, installed_version(inner, "trio-evserver"))
+    inner = project_environment(interpreter, PROJECT, peer.name, compiled)
+    told = " compiled" if compiled else " not compiled"
+    return Ready(peer, inner, installed_version(inner, "trio-evserver") + told)

@@ -10,4 +10,7 @@ def _command(launch: Launch) -> list[str]:
     ]  # fmt: skip
 
 
-PEERS = (Peer("ours", "Python", Ours(), _command, can_log=True, logs_to_output=True),)
+PEERS = (
+    Peer("ours", "Python", Ours(), _command, can_log=True, logs_to_output=True),
+    Peer("sources", "Python", Ours(compiled=False), _command, can_log=True, logs_to_output=True),
+)

@@ -40,7 +40,12 @@ class PyPI:
 
 @dataclass(frozen=True)
 class Ours:
-    """This project, installed into an environment or run from the checkout."""
+    """This project, installed into an environment or run from the checkout.
+
+    `compiled`: as it is installed where there is a compiler; the sources alone elsewhere, and in a checkout.
+    """
+
+    compiled: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -146,8 +147,9 @@ class Epoll:
         return self._calls.run("epoll_wait", self._real.poll, *arguments)
 
     def tell_again(self, descriptor: int) -> None:
-        """EPOLL_CTL_MOD looks anew, and tells what it finds."""
-        self._real.modify(descriptor, self._masks[descriptor])
+        """EPOLL_CTL_MOD looks anew, and tells what it finds; what is not watched yet is told of then."""
+        with suppress(KeyError, FileNotFoundError):
+            self._real.modify(descriptor, self._masks[descriptor])
 
 
 class Poll:

@@ -84,7 +84,9 @@ async def connection(root: Path, said: bytes = b"") -> AsyncIterator[tuple[socke
         with client:
             client.send(said)
             site.connection_began()
-            nursery.start_soon(converse, SocketTransport(server, site.watch(server)), site)
+            transport = SocketTransport(server, site.readiness(server))
+            transport.watch()
+            nursery.start_soon(converse, transport, site)
             yield client, moments
 
 

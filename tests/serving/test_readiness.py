@@ -12,7 +12,7 @@ from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import hear_all, open_descriptors, request
 from trio_evserver.serving.listener import accept_sockets
-from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Hub, open_hub
+from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Hub, HubReadiness, open_hub
 from trio_evserver.serving.site import open_site
 from trio_evserver.serving.socket_transport import SocketTransport
 
@@ -35,10 +35,16 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+def watched(hub: Hub, ours: socket.socket) -> HubReadiness:
+    readiness = HubReadiness(hub, ours.fileno())
+    readiness.watch()
+    return readiness
+
+
 async def test_only_what_is_waited_for_wakes(hub: Hub, sockets: tuple[socket.socket, socket.socket]) -> None:
     """Who waits to read sleeps on while only writing becomes possible, and wakes for the first octet."""
     ours, theirs = sockets
-    readiness = hub.add(ours)
+    readiness = watched(hub, ours)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run)
         await wait_all_tasks_blocked()
@@ -56,7 +62,7 @@ async def test_only_what_is_waited_for_wakes(hub: Hub, sockets: tuple[socket.soc
 async def test_the_end_wakes_everybody(hub: Hub, sockets: tuple[socket.socket, socket.socket]) -> None:
     """A peer that is gone wakes who waits to write, too: the next write will say so."""
     ours, theirs = sockets
-    readiness = hub.add(ours)
+    readiness = watched(hub, ours)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run)
         await readiness.wait(WRITABLE)  # it is, to begin with, and that is told once
@@ -79,7 +85,7 @@ async def test_a_loss_is_told_once_nobody_waits(
     """
     ours, theirs = sockets
     told: list[int] = []
-    transport = SocketTransport(ours, hub.add(ours))
+    transport = SocketTransport(ours, watched(hub, ours))
     transport.notice_loss(lambda: told.append(1))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run)
@@ -103,7 +109,7 @@ async def test_room_that_is_told_of_before_anyone_waits(
     not be missed.
     """
     ours, theirs = sockets
-    transport = SocketTransport(ours, hub.add(ours))
+    transport = SocketTransport(ours, watched(hub, ours))
     body = bytes(4 * 1024 * 1024)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run)
@@ -131,7 +137,7 @@ async def test_what_was_forgotten_wakes_nobody(
 ) -> None:
     """A descriptor that is given to another socket is that one's, whatever was told of the one before."""
     ours, theirs = sockets
-    forgotten = hub.add(ours)
+    forgotten = watched(hub, ours)
     forgotten.events = 0
     forgotten.forget()
     theirs.send(b"x")

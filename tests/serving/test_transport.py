@@ -11,7 +11,7 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_task
 
 from tests.conftest import BIG
 from tests.serving.conversations import hear_all
-from trio_evserver.serving.readiness import Hub, TrioReadiness, open_hub
+from trio_evserver.serving.readiness import Hub, HubReadiness, TrioReadiness, open_hub
 from trio_evserver.serving.socket_transport import SocketTransport, is_this_machine
 from trio_evserver.serving.stream_transport import StreamTransport
 from trio_evserver.serving.transport import ConnectionLost, Transport
@@ -38,7 +38,9 @@ async def pair(kind: str) -> AsyncIterator[tuple[Transport, trio.abc.HalfCloseab
         else:
             hub = hub_or_skip()
             nursery.start_soon(hub.run)
-            yield SocketTransport(server, hub.add(server)), stream
+            transport = SocketTransport(server, HubReadiness(hub, server.fileno()))
+            transport.watch()
+            yield transport, stream
             nursery.cancel_scope.cancel()
             await wait_all_tasks_blocked()
             hub.close()

@@ -34,6 +34,7 @@ class Steady:
     taken = moment = 0
     sends_in_place = False
     may_have_more = True
+    has_received = False
     on_stall: Callable[[bool], None]
 
     def __init__(self, when_sent: Callable[[int], object]) -> None:
@@ -54,6 +55,9 @@ class Steady:
 
     def receive_nowait(self) -> bytes | None:
         return None
+
+    def watch(self) -> None:
+        """There is nothing to be told."""
 
     def attend(self, ready: Callable[[], None]) -> bool:
         return False

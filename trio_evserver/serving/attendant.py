@@ -72,10 +72,23 @@ class Attendant:
         self._transport = transport
         self._site.deadlines.add(self._deadline)
         self._conversation = Conversation(transport, self._site, peer, self._nursery, self._deadline)
+        if transport.has_received:
+            self.receive()
+            if not self._has_ended():
+                self._watch(transport)
+
+    def _watch(self, transport: Transport) -> None:
+        try:
+            transport.watch()
+        except OSError as error:  # the system has no room for that: as if it had not been accepted
+            self._site.accept_failed(error)
+            self._deadline.cancel()
 
     def take_over(self, transport: Transport, peer: object) -> None:
         """Serve another connection, while the task waits for one."""
         self._begin(transport, peer)
+        if self._has_ended() or self._task is None:
+            return  # its first request was all of it, or has to wait
         if not transport.attend(self.receive):
             self._wake()
 
@@ -138,6 +151,9 @@ class Attendant:
     def _is_kept(self) -> bool:
         # What was cancelled too late for the connection it was meant for must not end the next one.
         return not self._deadline.cancelled and self._keep(self)
+
+    def _has_ended(self) -> bool:
+        return self._conversation is None
 
     def _is_reading(self) -> bool:
         """Whether reads are under way, of a reply that was given up."""

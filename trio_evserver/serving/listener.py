@@ -57,6 +57,7 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
         await trio.lowlevel.wait_readable(listener)
         await wait_room(site)
         count, emptied, late, is_persistent = 0, False, False, queue.is_persistent
+        early: list[tuple[SocketTransport, object]] = []
         for _ in range(min(batch(site.connections), site.admission.limit - site.connections)):
             try:
                 connected, peer = listener.accept()
@@ -65,21 +66,29 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
                 count += 1
                 if late:
                     turn_away(connected, site, peer)
-                else:
-                    admit(connected, site, peer, attendants)
+                    episode.over()
+                    continue
+                transport = admit(connected, site, peer)
             except BlockingIOError:
                 emptied = True
                 break
             except OSError as error:
                 site.accept_failed(error)
                 if error.errno not in _GONE:
-                    await episode.pause(error)
                     break
             else:
                 episode.over()
-        else:
-            if not count:  # nothing but failures: it may well go on like this
-                await trio.sleep(_PAUSE)
+                if transport.has_received:
+                    early.append((transport, peer))
+                else:
+                    attendants.give(transport, peer)
+        if early:
+            give_early(early, site, attendants)
+        trouble, site.trouble = site.trouble, None
+        if trouble is not None and trouble.errno not in _GONE:
+            await episode.pause(trouble)
+        elif not count and not emptied:  # nothing but failures: it may well go on like this
+            await trio.sleep(_PAUSE)
         # Where there was room for no more, it may have been emptied all the same.
         queue.accepted(count, emptied=emptied or is_empty(listener))
 
@@ -89,17 +98,30 @@ def batch(connections: int) -> int:
     return min(max(_BATCH, connections // _SHARE), _LARGEST_BATCH)
 
 
-def admit(connected: socket.socket, site: Site, peer: object, attendants: Attendants) -> None:
-    """Serve a connection that was just accepted. Raises OSError, and has closed it, where the system has
-    no room to watch it.
+def admit(connected: socket.socket, site: Site, peer: object) -> SocketTransport:
+    """The transport of a connection that was just accepted: watched, unless its request is there already.
+
+    Raises OSError, and has closed it, where the system has no room to watch it.
     """
     try:
         connected.setblocking(False)
-        readiness = site.watch(connected)
+        readiness = site.readiness(connected)
+        transport = SocketTransport(connected, readiness, in_place=not is_this_machine(peer))
+        if site.hub is None or not transport.receive_early():
+            transport.watch()
     except OSError:
         connected.close()
         raise
-    attendants.give(SocketTransport(connected, readiness, in_place=not is_this_machine(peer)), peer)
+    return transport
+
+
+def give_early(early: list[tuple[SocketTransport, object]], site: Site, attendants: Attendants) -> None:
+    """Serve those whose requests were there when they were accepted: all of them before this moment."""
+    assert site.hub is not None
+    moment = site.hub.begin_moment()
+    for transport, peer in early:
+        transport.arrived_before(moment)
+        attendants.give(transport, peer)
 
 
 def turn_away(connected: socket.socket, site: Site, peer: object) -> None:

@@ -28,6 +28,7 @@ ENDED = 0x2000 | _LOST
 the peer does not listen any more, either.
 """
 
+_CHANGES = READABLE | WRITABLE | 0x2000 | 0x80000000  # EPOLLRDHUP, EPOLLET
 _ALWAYS_READABLE = READABLE | ENDED
 _EVENTS_A_TURN = 512
 _FEWEST = 64  # a look counts as so many events, so that a turn has eight looks at most
@@ -50,6 +51,9 @@ class Readiness(Protocol):
     """Called when it turns out that the peer is gone, both ways, and no task waits to be told; where that can
     be known.
     """
+
+    def watch(self) -> None:
+        """Learn from now on of what changes, and of what has; before it is waited for. Raises OSError."""
 
     async def wait(self, event: int) -> None:
         """Until READABLE, or WRITABLE, may be true again. One task at a time. Cancellation: prompt."""
@@ -76,6 +80,9 @@ class TrioReadiness:
 
     def __repr__(self) -> str:
         return f"<TrioReadiness {self._socket.fileno()}>"
+
+    def watch(self) -> None:
+        """Trio looks when it is asked."""
 
     async def wait(self, event: int) -> None:
         if event == READABLE:
@@ -110,6 +117,9 @@ class HubReadiness:
 
     def __repr__(self) -> str:
         return f"<HubReadiness {self._descriptor} {self.events:#x}>"
+
+    def watch(self) -> None:
+        self._hub.watch(self._descriptor, self)
 
     async def wait(self, event: int) -> None:
         self._task = trio.lowlevel.current_task()
@@ -157,20 +167,21 @@ class Hub:
     def __repr__(self) -> str:
         return f"<Hub {len(self._watched)} sockets>"
 
-    def add(self, to_watch: socket.socket) -> HubReadiness:
-        """Watch a socket until its readiness is told to `forget` it. Raises OSError."""
-        descriptor = to_watch.fileno()
-        self._epoll.register(
-            descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-        )
-        readiness = self._watched[descriptor] = HubReadiness(self, descriptor)
-        return readiness
+    def watch(self, descriptor: int, readiness: HubReadiness) -> None:
+        """Tell `readiness` what changes of a socket, until it is told to `forget` it. Raises OSError."""
+        self._epoll.register(descriptor, _CHANGES)
+        self._watched[descriptor] = readiness
+
+    def begin_moment(self) -> int:
+        """A moment that comes now."""
+        self.moment += 1
+        return self.moment
 
     def remove(self, descriptor: int) -> None:
         """Forget a socket, which leaves the epoll when it is closed. What was told of it until then reaches
         nobody.
         """
-        del self._watched[descriptor]
+        self._watched.pop(descriptor, None)
 
     async def run(self) -> None:
         """Call who attends and wake who waits, until cancelled."""

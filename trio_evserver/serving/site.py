@@ -28,7 +28,7 @@ from trio_evserver.serving.admission import ConnectionLimit
 from trio_evserver.serving.deadlines import Deadlines
 from trio_evserver.serving.exchange import Exchange, describe
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.readiness import Hub, Readiness, TrioReadiness, open_hub
+from trio_evserver.serving.readiness import Hub, HubReadiness, Readiness, TrioReadiness, open_hub
 from trio_evserver.serving.responder import Heads, render_head
 from trio_evserver.serving.statistics import Statistics
 
@@ -67,6 +67,7 @@ class Site:
         self.hub = hub
         self.admission = ConnectionLimit(options.max_connections, lambda: self.connections)
         self.draining = False
+        self.trouble: OSError | None = None
         self.connections = self.accepted = self.lost = 0
         self.refused_stale = self.refused_crowded = self.full = 0
         self._cache = cache
@@ -114,9 +115,9 @@ class Site:
         self.draining = True
         self.deadlines.cancel_idle()
 
-    def watch(self, connected: socket.socket) -> Readiness:
-        """What tells when a non-blocking socket can be read or written again."""
-        return TrioReadiness(connected) if self.hub is None else self.hub.add(connected)
+    def readiness(self, connected: socket.socket) -> Readiness:
+        """What tells when a non-blocking socket can be read or written again, once it watches."""
+        return TrioReadiness(connected) if self.hub is None else HubReadiness(self.hub, connected.fileno())
 
     def turned_away(self, response: Response, peer: object) -> None:
         """A connection was refused before it was one."""
@@ -125,7 +126,8 @@ class Site:
         self.answered(peer, None, response.status, 0)
 
     def accept_failed(self, error: OSError) -> None:
-        """A connection could not be accepted, or not be watched."""
+        """A connection could not be accepted, or not be watched; `trouble` is for whoever accepts next."""
+        self.trouble = error
         name = errno.errorcode.get(error.errno or 0, str(error.errno))
         self._accept_errors[name] = self._accept_errors.get(name, 0) + 1
 

@@ -29,8 +29,10 @@ class SocketTransport:
 
     __slots__ = (
         "_burst",
+        "_early",
         "_readiness",
         "_socket",
+        "has_received",
         "may_have_more",
         "moment",
         "on_stall",
@@ -42,7 +44,9 @@ class SocketTransport:
         """`in_place`: whether it is worth it (see `is_this_machine`)."""
         self._socket = connected
         self.sends_in_place = in_place
+        self.has_received = False
         self.may_have_more = True
+        self._early = b""
         self._readiness = readiness
         self._burst = 0
         self.on_stall: Callable[[bool], None] = nobody
@@ -69,9 +73,29 @@ class SocketTransport:
                 self.moment = moment
                 return data
 
+    def receive_early(self) -> bool:
+        """Receive what has arrived before anything is watched; whether that is something."""
+        try:
+            self._early = self._socket.recv(RECEIVE)
+        except OSError:  # what it is comes again, or there is nothing yet
+            return False
+        self.has_received = True
+        return True
+
+    def arrived_before(self, moment: int) -> None:
+        """What was received early had."""
+        self._readiness.moment = moment
+
+    def watch(self) -> None:
+        self._readiness.watch()
+
     def receive_nowait(self) -> bytes | None:
         readiness = self._readiness
         self.moment = readiness.moment
+        if self.has_received:
+            self.has_received = False
+            self.may_have_more = len(self._early) == RECEIVE
+            return self._early
         try:
             data = self._socket.recv(RECEIVE)
         except BlockingIOError:

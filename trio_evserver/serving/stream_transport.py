@@ -41,6 +41,11 @@ class StreamTransport:
         """A stream does not tell without waiting."""
         return None
 
+    has_received = False
+
+    def watch(self) -> None:
+        """A stream tells when it is asked."""
+
     def attend(self, ready: Callable[[], None]) -> bool:
         """Nor does it call."""
         return False

@@ -54,6 +54,12 @@ class Transport(Protocol):
     may_have_more: bool
     """Whether there was more than the last receive brought, or may have been."""
 
+    has_received: bool
+    """Whether something was received already that `receive_nowait` is yet to hand over."""
+
+    def watch(self) -> None:
+        """Learn of what changes from now on; before anything is waited for. Raises OSError."""
+
     def attend(self, ready: Callable[[], None]) -> bool:
         """Have `ready` called each time that something may have arrived, until `attend_no_more` or `receive`
         is called. False: not now, or not here: call `receive`.

@@ -189,18 +189,22 @@ class Hub:
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             left = _EVENTS_A_TURN
-            try:
-                # While some were answered others have asked: to ask once more costs less than another turn.
-                while left > 0 and (told := self._epoll.poll(0, left)):
-                    left -= max(len(told), _FEWEST)
-                    self.moment += 1
-                    for descriptor, events in told:
-                        readiness = watched.get(descriptor)
-                        if readiness is not None:
-                            readiness.tell(events)
-            except OSError as error:  # no manual page knows why; what has changed is told the next time, too
-                logger.error("cannot ask which sockets have changed: %s", error)
-                await trio.sleep(_PAUSE)
+            # While some were answered others have asked: to ask once more costs less than another turn.
+            while left > 0:
+                try:
+                    told = self._epoll.poll(0, left)
+                except OSError as error:  # no manual page knows why; what has changed is told the next time
+                    logger.error("cannot ask which sockets have changed: %s", error)
+                    await trio.sleep(_PAUSE)
+                    break
+                if not told:
+                    break
+                left -= max(len(told), _FEWEST)
+                self.moment += 1
+                for descriptor, events in told:
+                    readiness = watched.get(descriptor)
+                    if readiness is not None:
+                        readiness.tell(events)
 
     def close(self) -> None:
         """Close the epoll, when all its sockets are."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import trio_evserver
 from tests.compiled import COMPILED
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +37,11 @@ def test_what_mypyc_gets_wrong(path: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
     bases = [ast.unparse(base) for n in ast.walk(tree) if isinstance(n, ast.ClassDef) for base in n.bases]
     assert not [base for base in bases if "Struct" in base]
+
+
+def test_public_classes_can_be_inherited_from() -> None:
+    """No class can inherit from a compiled one, unless it is compiled itself."""
+    public = [getattr(trio_evserver, name) for name in trio_evserver.__all__]
+    homes = {f"{one.__module__.replace('.', '/')}.py" for one in public if isinstance(one, type)}
+    assert "trio_evserver/observe/access_log.py" in homes
+    assert homes.isdisjoint(LISTED)

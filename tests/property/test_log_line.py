@@ -3,7 +3,8 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from trio_evserver.observe.log_line import LineFormatter
+from trio_evserver.observe.log_line import NO_REQUEST, LineFormatter
+from trio_evserver.semantics.message import Request
 
 # Visible ASCII, and what has to be escaped.
 VALUES = st.binary(max_size=600) | st.text(st.characters(min_codepoint=32, max_codepoint=126)).map(str.encode)
@@ -25,9 +26,12 @@ def test_a_usual_line_is_the_line(
     sent: int, combined: bool,
 ) -> None:  # fmt: skip
     """Octet for octet; and it is made for whatever is short and plain."""
-    entry = (peer, when, method, target, b"HTTP/1.1", referer, agent, status, sent)
-    usual = LineFormatter(combined=combined).usual_line(entry)
-    line = LineFormatter(combined=combined).line(entry)
-    assert usual in (None, line)
+    fields = {b"referer": referer, b"user-agent": agent}
+    request = None if method is None else Request(method, target, target, None, b"h", b"HTTP/1.1", fields)
+    entry = LineFormatter(combined=combined).line_or_entry(peer, when, request, status, sent)
+    said = NO_REQUEST if method is None else (method, target, b"HTTP/1.1", referer, agent)
+    whole = (peer, when, *said, status, sent)
+    line = LineFormatter(combined=combined).line(whole)
+    assert entry in (whole, line)
     if method is not None and len(target + referer + agent) < 500 and b"\\" not in line:
-        assert usual == line
+        assert entry == line

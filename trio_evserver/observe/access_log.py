@@ -19,7 +19,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
-from trio_evserver.observe.log_line import NO_REQUEST, Entry, LineFormatter
+from trio_evserver.observe.log_line import Entry, LineFormatter, size_of
 from trio_evserver.observe.statistics import AccessLogStatistics
 from trio_evserver.semantics.message import Request
 
@@ -82,24 +82,20 @@ class AccessLog:
         sent, without the head. To be called by one thread only.
         """
         entries = self._entries
-        if request is None:
-            method, target, version, referer, agent = NO_REQUEST
-        else:
-            get = request.fields.get
-            method, target, version = request.method, request.target, request.version
-            referer, agent = get(b"referer", b"-"), get(b"user-agent", b"-")
-        if len(entries) >= self._crowded and not self._admits(len(target) + len(referer) + len(agent)):
+        entry = self._usual.line_or_entry(peer, when, request, status, sent)
+        if len(entries) >= self._crowded and not self._admits(entry):
             self._dropped += 1
             return
-        entry = (peer, when, method, target, version, referer, agent, status, sent)
-        entries.append(self._usual.usual_line(entry) or entry)
+        entries.append(entry)
         # Append first, then look: an entry that the thread's last look missed is then always the first one
         # here.
         if len(entries) == 1:
             self._wake.set()
 
-    def _admits(self, size: int) -> bool:
-        return len(self._entries) < self._room and size <= CROWDED_BYTES
+    def _admits(self, entry: bytes | Entry) -> bool:
+        # A usual line is short.
+        is_long = not isinstance(entry, bytes) and size_of(entry) > CROWDED_BYTES
+        return len(self._entries) < self._room and not is_long
 
     def start(self) -> None:
         """Start the thread; lines recorded before are kept for it."""

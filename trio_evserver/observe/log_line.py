@@ -10,6 +10,8 @@ import time
 from functools import lru_cache
 from typing import TypeAlias
 
+from trio_evserver.semantics.message import Request
+
 Entry: TypeAlias = tuple[object, float, bytes | None, bytes, bytes, bytes, bytes, int, int]
 """Peer, seconds since the epoch, method (None: no request), target, version, referer, user agent, status,
 size."""
@@ -69,6 +71,12 @@ def _usual_end(referer: bytes, agent: bytes) -> bytes | None:
     return b' "%b" "%b"\n' % (referer, agent)
 
 
+def size_of(entry: Entry) -> int:
+    """The bytes of it that come from the peer."""
+    _, _, _, target, _, referer, agent, _, _ = entry
+    return len(target) + len(referer) + len(agent)
+
+
 class LineFormatter:
     """Lines of one format; the time is rendered once per second."""
 
@@ -77,15 +85,23 @@ class LineFormatter:
         self._second = -1
         self._timestamp = b""
 
-    def usual_line(self, entry: Entry) -> bytes | None:
-        """As `line`, in a microsecond, for what is short and has nothing to escape; None for any other."""
-        peer, when, method, target, version, referer, agent, status, sent = entry
-        if method is None or len(target) + len(referer) + len(agent) > _USUAL:
-            return None
+    def line_or_entry(
+        self, peer: object, when: float, request: Request | None, status: int, sent: int
+    ) -> bytes | Entry:
+        """The line, in a microsecond, where it is short and has nothing to escape; elsewhere what `line`
+        makes it from.
+        """
+        if request is None:
+            return (peer, when, *NO_REQUEST, status, sent)
+        get = request.fields.get
+        method, target, version = request.method, request.target, request.version
+        referer, agent = get(b"referer", b"-"), get(b"user-agent", b"-")
+        end = None
+        if len(target) + len(referer) + len(agent) <= _USUAL:
+            end = _usual_end(referer, agent) if self._combined else b"\n"
         # A method is a token, and a version one of two (RFC 9112 §3.1, §2.3): nothing of them is escaped.
-        end = _usual_end(referer, agent) if self._combined else b"\n"
         if end is None or target.translate(None, _SAFE):
-            return None
+            return (peer, when, method, target, version, referer, agent, status, sent)
         size = b"%d" % sent if sent else b"-"
         return b'%b - - %b "%b %b %b" %d %b%b' % (
             host(peer), self._time(when), method, target, version, status, size, end,

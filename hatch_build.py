@@ -74,7 +74,7 @@ def compile_modules(root: Path, sources: list[str], made: Path) -> dict[str, str
         extensions = mypycify(
             ["--config-file=", "--ignore-missing-imports", f"--cache-dir={made / 'cache'}", *sources],
             target_dir=str(made / "c"),
-            opt_level="2",
+            opt_level="3",
             debug_level="0",
             group_name="trio_evserver",
         )

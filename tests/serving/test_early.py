@@ -16,8 +16,9 @@ from tests.serving.conversations import NOW, hear_all, request
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving.answer import Answer
 from trio_evserver.serving.listener import accept_sockets
-from trio_evserver.serving.readiness import Hub, HubReadiness
+from trio_evserver.serving.readiness import Hub, HubReadiness, TrioReadiness
 from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.socket_transport import SocketTransport
 
 ONCE = request("/ten.txt", "Connection: close")
 
@@ -172,3 +173,17 @@ async def test_one_moment_for_all(root: Path) -> None:
     assert len(moments) == 3
     assert len(set(moments)) == 1
     assert moments[0] > 0
+
+
+def test_what_was_received_is_handed_over() -> None:
+    """Once, and nothing of it stays behind: there may be ten thousand connections."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        transport = SocketTransport(ours, TrioReadiness(ours))
+        assert not transport.receive_early()
+        theirs.send(ONCE)
+        assert transport.receive_early()
+        assert transport.receive_nowait() == ONCE
+        assert (transport.has_received, transport._early, transport.may_have_more) == (False, b"", False)
+        assert transport.receive_nowait() is None

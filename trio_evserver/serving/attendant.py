@@ -81,7 +81,7 @@ class Attendant:
         try:
             transport.watch()
         except OSError as error:  # the system has no room for that: as if it had not been accepted
-            self._site.accept_failed(error)
+            self._site.watch_failed(error)
             self._deadline.cancel()
 
     def take_over(self, transport: Transport, peer: object) -> None:

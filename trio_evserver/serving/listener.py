@@ -58,6 +58,7 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
         await wait_room(site)
         count, emptied, late, is_persistent = 0, False, False, queue.is_persistent
         early: list[tuple[SocketTransport, object]] = []
+        trouble: OSError | None = None
         for _ in range(min(batch(site.connections), site.admission.limit - site.connections)):
             try:
                 connected, peer = listener.accept()
@@ -75,6 +76,7 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
             except OSError as error:
                 site.accept_failed(error)
                 if error.errno not in _GONE:
+                    trouble = error
                     break
             else:
                 episode.over()
@@ -84,8 +86,8 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
                     attendants.give(transport, peer)
         if early:
             give_early(early, site, attendants)
-        trouble, site.trouble = site.trouble, None
-        if trouble is not None and trouble.errno not in _GONE:
+        trouble, site.trouble = trouble or site.trouble, None
+        if trouble is not None:
             await episode.pause(trouble)
         elif not count and not emptied:  # nothing but failures: it may well go on like this
             await trio.sleep(_PAUSE)

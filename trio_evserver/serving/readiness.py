@@ -28,7 +28,7 @@ ENDED = 0x2000 | _LOST
 the peer does not listen any more, either.
 """
 
-_CHANGES = READABLE | WRITABLE | 0x2000 | 0x80000000  # EPOLLRDHUP, EPOLLET
+_CHANGES = READABLE | WRITABLE | ENDED | 0x80000000  # EPOLLET: each is told once
 _ALWAYS_READABLE = READABLE | ENDED
 _EVENTS_A_TURN = 512
 _FEWEST = 64  # a look counts as so many events, so that a turn has eight looks at most

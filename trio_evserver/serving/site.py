@@ -126,10 +126,14 @@ class Site:
         self.answered(peer, None, response.status, 0)
 
     def accept_failed(self, error: OSError) -> None:
-        """A connection could not be accepted, or not be watched; `trouble` is for whoever accepts next."""
-        self.trouble = error
+        """A connection could not be accepted, or not be watched."""
         name = errno.errorcode.get(error.errno or 0, str(error.errno))
         self._accept_errors[name] = self._accept_errors.get(name, 0) + 1
+
+    def watch_failed(self, error: OSError) -> None:
+        """A connection that had been accepted could not be watched: `trouble` for whoever accepts next."""
+        self.accept_failed(error)
+        self.trouble = error
 
     def connection_began(self) -> None:
         """One connection more."""

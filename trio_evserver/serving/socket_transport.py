@@ -94,8 +94,9 @@ class SocketTransport:
         self.moment = readiness.moment
         if self.has_received:
             self.has_received = False
-            self.may_have_more = len(self._early) == RECEIVE
-            return self._early
+            early, self._early = self._early, b""  # or it would stay for as long as the connection does
+            self.may_have_more = len(early) == RECEIVE
+            return early
         try:
             data = self._socket.recv(RECEIVE)
         except BlockingIOError:

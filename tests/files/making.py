@@ -68,8 +68,17 @@ def document_root(
 
 
 def make_workers(threads: int, run_sync: RunSync | None = None) -> Workers:
-    """Workers at whose gate nobody is refused."""
-    return Workers(Gate(threads, queue=1_000_000, patience=math.inf), run_sync)
+    """Workers at whose gate nobody is refused; their tasks are the siblings of whoever calls."""
+    nursery = trio.lowlevel.current_task().parent_nursery
+    assert nursery is not None
+    return Workers(Gate(threads, queue=1_000_000, patience=math.inf), nursery, run_sync)
+
+
+async def until_idle(workers: Workers) -> None:
+    """Until every token is back: threads report to the run in their own time."""
+    with trio.fail_after(10):
+        while workers.statistics().in_flight:
+            await trio.lowlevel.checkpoint()
 
 
 def describe(opened: Opened) -> tuple[Representation, bool]:

@@ -17,6 +17,7 @@ from tests.files.making import (
     document_root,
     file_cache,
     path_of,
+    until_idle,
     wait_tick,
 )
 from tests.files.making import describe as describe_plainly
@@ -493,9 +494,7 @@ async def test_the_end_of_the_site_ends_a_fill(place: Path) -> None:
         await trio.testing.wait_all_tasks_blocked()
     assert found == [500]
     disk.let_go()
-    with trio.fail_after(10):
-        while cache._workers.statistics().in_flight:
-            await trio.lowlevel.checkpoint()
+    await until_idle(cache._workers)
     assert descriptors() == before
     disk.mounts.close()
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.files.making import describe, descriptors, make_workers
+from tests.files.making import describe, descriptors, make_workers, until_idle
 from trio_evserver.files import read_ahead as read_ahead_module
 from trio_evserver.files import region_reader as region_reader_module
 from trio_evserver.files.disk import Buffer, Disk, identity_of
@@ -200,6 +200,7 @@ async def test_the_limiter_bounds_the_reads(path: Path) -> None:
         assert read_ahead.memory.held == 10 * 4 * CHUNK
         disk.finish()
     assert read_ahead.memory.held == 0
+    await until_idle(workers)
     statistics = workers.statistics()
     assert (statistics.peak, statistics.in_flight, statistics.total) == (2, 0, 100)
     disk.mounts.close()
@@ -667,9 +668,7 @@ async def test_a_reply_that_is_given_up(path: Path) -> None:
     assert (read_ahead.memory.held, workers.statistics().in_flight) == (0, 2)
     assert len(descriptors() - before) == 1, "a worker still reads from it"
     disk.finish()
-    with trio.fail_after(10):
-        while workers.statistics().in_flight:
-            await trio.lowlevel.checkpoint()
+    await until_idle(workers)
     assert descriptors() == before
     assert len(disk.started) == 2, "those that had not begun never ran"
     disk.mounts.close()

@@ -1,7 +1,7 @@
 """What is taken for granted of the page cache, and for how long."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -53,14 +53,14 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     scene = Scene(tmp_path / "file")
     yield scene
     scene.file.release()
     scene.disk.mounts.close()
 
 
-def test_it_is_asked_once_for_a_while(scene: Scene) -> None:
+async def test_it_is_asked_once_for_a_while(scene: Scene) -> None:
     """What was there a hundredth of a second ago is there; after that the kernel is asked again."""
     for now, asked in [(100.0, 1), (100.009, 1), (100.011, 2), (100.012, 2)]:
         scene.now = now
@@ -68,7 +68,7 @@ def test_it_is_asked_once_for_a_while(scene: Scene) -> None:
         assert len(scene.disk.asked) == asked
 
 
-def test_the_rest_of_a_part(scene: Scene) -> None:
+async def test_the_rest_of_a_part(scene: Scene) -> None:
     """What a peer has not taken yet of a part is not asked about; anything beyond it is."""
     scene.find(0, 300)
     assert scene.find(120, 180) == (120, 180)
@@ -77,14 +77,14 @@ def test_the_rest_of_a_part(scene: Scene) -> None:
     assert scene.disk.asked[1:] == [(120, 181)]
 
 
-def test_more_before_it(scene: Scene) -> None:
+async def test_more_before_it(scene: Scene) -> None:
     """A longer part with the same end is not known."""
     scene.find(200, 100)
     scene.find(100, 200)
     assert scene.disk.asked == [(200, 100), (100, 200)]
 
 
-def test_a_part_of_it_is_there(scene: Scene) -> None:
+async def test_a_part_of_it_is_there(scene: Scene) -> None:
     """Only what was found is taken for granted, not what was asked for."""
     scene.disk.end = 150
     assert scene.find(100, 100) == (100, 50)
@@ -94,7 +94,7 @@ def test_a_part_of_it_is_there(scene: Scene) -> None:
         scene.find(150, 50)
 
 
-def test_nothing_of_it_is_there(scene: Scene) -> None:
+async def test_nothing_of_it_is_there(scene: Scene) -> None:
     """That is never remembered: it may come at any time."""
     scene.disk.end = 0
     for _ in range(2):
@@ -103,7 +103,7 @@ def test_nothing_of_it_is_there(scene: Scene) -> None:
     assert len(scene.disk.asked) == 2
 
 
-def test_it_is_still_the_same_file(scene: Scene) -> None:
+async def test_it_is_still_the_same_file(scene: Scene) -> None:
     """Whatever is known of its pages, an edit is noticed."""
     scene.find(0, 100)
     scene.path.write_bytes(b"x" * SIZE)
@@ -112,7 +112,7 @@ def test_it_is_still_the_same_file(scene: Scene) -> None:
         scene.find(0, 100)
 
 
-def test_what_is_remembered_is_bounded(scene: Scene) -> None:
+async def test_what_is_remembered_is_bounded(scene: Scene) -> None:
     """However many parts are asked for, few are remembered."""
     for end in range(1, SIZE):
         scene.find(0, end)

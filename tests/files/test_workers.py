@@ -1,14 +1,19 @@
 """Jobs in worker threads: never too many, never two owners of what a job holds, no token lost."""
 
+import math
+import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from tests.files.making import make_workers
+from tests.files.making import make_workers, until_idle
+from trio_evserver.files.gate import Gate
 from trio_evserver.files.workers import Workers
 
 HERE = b"/"
@@ -28,21 +33,24 @@ class Held:
         return "result"
 
 
+@pytest.fixture
+def switching() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.00001)
+    yield
+    sys.setswitchinterval(before)
+
+
 async def ask(workers: Workers, job: Callable[[], object]) -> None:
     await workers.run(job, mount=HERE)
-
-
-async def until_idle(workers: Workers) -> None:
-    """Until every token is back: threads report to the run in their own time."""
-    with trio.fail_after(10):
-        while workers.statistics().in_flight:
-            await trio.lowlevel.checkpoint()
 
 
 async def test_a_result_comes_back() -> None:
     """In a thread that is not the event loop's."""
     workers = make_workers(1)
     assert await workers.run(threading.get_ident, mount=HERE) != threading.get_ident()
+    await until_idle(workers)
     statistics = workers.statistics()
     assert (statistics.in_flight, statistics.peak, statistics.waiting) == (0, 1, 0)
     assert (statistics.total, statistics.limit) == (1, 1)
@@ -58,8 +66,8 @@ async def test_an_exception_comes_back() -> None:
 
     with pytest.raises(OSError, match="broken"):
         await workers.run(job, mount=HERE, never_ran=lambda: calls.append("never"), unwanted=calls.append)
+    await until_idle(workers)
     assert calls == []
-    assert workers.statistics().in_flight == 0
 
 
 async def test_never_more_than_the_limit() -> None:
@@ -77,6 +85,7 @@ async def test_never_more_than_the_limit() -> None:
         assert sum(gate.begun.is_set() for gate in gates) == 3
         for gate in gates:
             gate.open.set()
+    await until_idle(workers)
     statistics = workers.statistics()
     assert (statistics.in_flight, statistics.peak, statistics.total) == (0, 3, 10)
 
@@ -195,7 +204,7 @@ async def test_a_thread_that_cannot_start() -> None:
         raise RuntimeError("can't start new thread")
 
     calls: list[str] = []
-    workers = make_workers(1, no_thread)  # type: ignore[arg-type]  # it never returns
+    workers = make_workers(1, no_thread)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="new thread"):
             await workers.run(
@@ -224,7 +233,7 @@ async def test_every_moment_to_leave() -> None:
     """Whenever it is cancelled, one of asker, `unwanted` and `never_ran` is handed what the job held."""
     workers = make_workers(2)
     owners: list[str] = []
-    for patience in range(12):
+    for patience in range(20):
         async with trio.open_nursery() as nursery:
 
             async def take() -> None:
@@ -242,3 +251,65 @@ async def test_every_moment_to_leave() -> None:
             nursery.cancel_scope.cancel()
         await until_idle(workers)
         assert len(owners) == patience + 1, owners
+
+
+async def test_many_leave_while_threads_go_on(switching: None) -> None:
+    """Threads take calls out of the queue while askers leave it: nothing is lost, and nothing done twice."""
+    workers = make_workers(3)
+    owners: list[int] = []
+    ran: list[int] = []
+
+    async def take(number: int) -> None:
+        def job() -> int:
+            ran.append(number)
+            time.sleep(0.0001)
+            return number
+
+        taken = partial(owners.append, number)
+        await workers.run(job, mount=HERE, never_ran=taken, unwanted=owners.append)
+        taken()
+
+    for wave in range(10):
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(take, 100 * wave + number)
+            for _ in range(wave):
+                await trio.sleep(0.0003)
+            nursery.cancel_scope.cancel()
+        await until_idle(workers)
+    assert sorted(owners) == [100 * wave + number for wave in range(10) for number in range(30)]
+    assert len(set(ran)) == len(ran) > 10
+
+
+async def test_the_nursery_is_cancelled() -> None:
+    """Whoever waits although the workers have ended is told so, and what a thread does is left behind."""
+    calls: list[str] = []
+    first = Held()
+
+    async def fail(workers: Workers, job: Callable[[], object]) -> None:
+        with pytest.raises(OSError, match="the workers were cancelled"):
+            await workers.run(job, mount=HERE, never_ran=lambda: calls.append("never"))
+
+    async with trio.open_nursery() as askers:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(Gate(2, queue=10, patience=math.inf), nursery)
+            askers.start_soon(ask, workers, first)
+            await first.begun.wait()
+            nursery.cancel_scope.cancel()
+            askers.start_soon(fail, workers, lambda: calls.append("ran"))
+            with trio.CancelScope(shield=True):
+                await trio.testing.wait_all_tasks_blocked()
+        first.open.set()
+    await until_idle(workers)
+    assert calls == ["never"]
+
+
+async def test_the_nursery_has_ended() -> None:
+    """The same where it is gone."""
+    async with trio.open_nursery() as nursery:
+        workers = Workers(Gate(2, queue=10, patience=math.inf), nursery)
+    calls: list[str] = []
+    with pytest.raises(RuntimeError, match="closed"):
+        await workers.run(lambda: None, mount=HERE, never_ran=lambda: calls.append("never"))
+    assert calls == ["never"]
+    assert workers.statistics().in_flight == 0

@@ -28,7 +28,7 @@ from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.span import Span
-from trio_evserver.files.workers import Workers
+from trio_evserver.files.workers import Hand, Workers
 from trio_evserver.semantics.message import Parts, Region
 from trio_evserver.semantics.representation import Representation, represent
 
@@ -68,9 +68,7 @@ class Shuffle:
         self._turns: list[trio.Event] = []
         self._finished = self.in_flight = self.peak = 0
 
-    async def run_sync(
-        self, job: Callable[[], object], /, *, abandon_on_cancel: bool, limiter: Any
-    ) -> object:
+    async def run_sync(self, job: Callable[[], None], /, *, abandon_on_cancel: bool, limiter: Hand) -> None:
         borrower = object()
         await limiter.acquire_on_behalf_of(borrower)
         self.in_flight += 1
@@ -79,7 +77,7 @@ class Shuffle:
         self._turns.append(turn)
         try:
             await turn.wait()
-            return job()
+            job()
         finally:
             self.in_flight -= 1
             limiter.release_on_behalf_of(borrower)
@@ -181,28 +179,31 @@ def test_the_bytes_are_those_of_the_parts(data: st.DataObject) -> None:
         st.none() | st.builds(lambda counts, last: [*counts, last], some, st.integers(1, 300)), "takes"
     )
     shuffle = Shuffle(data.draw(st.lists(st.integers(0, 20), min_size=1, max_size=20), "order"))
-    workers = Workers(Gate(options.threads, queue=1000, patience=math.inf), shuffle.run_sync)  # type: ignore[arg-type]  # it does return the job's result
-    read_ahead = ReadAhead(disk, workers, options)
     closed: list[int] = []
     file = OpenFile(7, Identity(1, 1, size, 0, 0), mount=b"/", local=True, close=closed.append)
     received: dict[int, bytes] = {}
 
-    async def take(number: int, parts: list[bytes | Region]) -> None:
+    async def take(read_ahead: ReadAhead, number: int, parts: list[bytes | Region]) -> None:
         received[number] = await reply(read_ahead, file, first, parts, takes)
 
-    async def everything() -> None:
+    async def everything() -> tuple[Workers, ReadAhead]:
         async with trio.open_nursery() as driving:
             driving.start_soon(shuffle.drive)
+            gate = Gate(options.threads, queue=1000, patience=math.inf)
+            workers = Workers(gate, driving, shuffle.run_sync)
+            read_ahead = ReadAhead(disk, workers, options)
             async with trio.open_nursery() as nursery:
                 for number, parts in enumerate(replies):
-                    nursery.start_soon(take, number, parts)
+                    nursery.start_soon(take, read_ahead, number, parts)
+            await trio.testing.wait_all_tasks_blocked()
             driving.cancel_scope.cancel()
+        return workers, read_ahead
 
     sizes: dict[str, Any] = {
         name: data.draw(st.integers(1, 300), name) for name in ("_SHORT", "LONGEST_SPAN", "_TAIL")
     }
     with patch.multiple(read_ahead_module, **sizes):
-        trio.run(everything)
+        workers, read_ahead = trio.run(everything)
     assert received == {number: bytes_of(parts, disk.content) for number, parts in enumerate(replies)}
     assert read_ahead.memory.held == 0
     assert shuffle.peak <= options.threads

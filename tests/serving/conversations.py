@@ -8,31 +8,28 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from trio_evserver.files.gate import Ticket
+from trio_evserver.files.workers import Hand
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
 from trio_evserver.serving.site import Site, open_site
 
-T = TypeVar("T")
-
 NOW = 2_000_000_000.5
 """What the site's clock says: 18 May 2033, when every file made by a test is settled."""
 DATE = "Wed, 18 May 2033 03:33:20 GMT"
 
 
-async def run_inline(job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: Ticket) -> T:
+async def run_inline(job: Callable[[], None], /, *, abandon_on_cancel: bool, limiter: Hand) -> None:
     """In place of `trio.to_thread.run_sync`: the same, without a thread."""
     borrower = object()
     await limiter.acquire_on_behalf_of(borrower)
     try:
-        return job()
+        job()
     finally:
         limiter.release_on_behalf_of(borrower)
 

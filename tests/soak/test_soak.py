@@ -273,7 +273,8 @@ async def statistics_at_rest(server: Server, address: tuple[str, int]) -> Statis
     """Where it stands once everybody has left and each file has been asked for."""
 
     def alone() -> bool:
-        return server.statistics().connections == 0
+        now = server.statistics()
+        return now.connections == now.reads.in_flight == 0
 
     await until(alone, hostile.PATIENCE, "there are still connections")
     await ask_for_each(address)

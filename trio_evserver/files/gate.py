@@ -2,19 +2,23 @@
 
 A capacity limiter bounds what is in flight, not what waits for it, and it serves first come, first served:
 the readers of one slow disk would take every thread, and those of a fast one would queue behind them. So
-before the limiter each disk has a share, smaller than the whole, and before a share stands a queue. A call
-that may be refused is refused when its queue is full, or when it has waited too long, before anything was
-asked of the disk; the reads of a reply that has begun are not, as there is no honest answer any more, and
-they are few: a window each.
+each disk has a share, smaller than the whole, and before a share stands a queue. A call that may be refused
+is refused when its queue is full, or when it has waited too long, before anything was asked of the disk; the
+reads of a reply that has begun are not, as there is no honest answer any more, and they are few: a window
+each.
 
 Disks are told apart by the mount point a path lies under, which is known before anything is opened.
 """
 
 import errno
+import math
 from collections import deque
+from contextlib import suppress
+from typing import Any
 
 import trio
 
+from trio_evserver.files.call import Call
 from trio_evserver.files.statistics import GateStatistics
 
 
@@ -26,20 +30,27 @@ class DiskBusyError(OSError):
 
 
 class Share:
-    """What one disk has of the threads: so many calls more, and those that wait, first come, first served."""
+    """What one disk has of the threads: so many more, and the calls that wait, first come, first served."""
 
     __slots__ = ("left", "waiting")
 
     def __init__(self, left: int) -> None:
         self.left = left
-        self.waiting: deque[Ticket] = deque()
+        self.waiting: deque[Call[Any]] = deque()
 
     def __repr__(self) -> str:
         return f"<Share {self.left} left, {len(self.waiting)} wait>"
 
+    def waits_since(self) -> float:
+        """When the first in the queue asked; threads may empty it at any time."""
+        try:
+            return self.waiting[0].asked
+        except IndexError:
+            return math.inf
+
 
 class Gate:
-    """Admits calls to `threads` threads. One per site.
+    """Says which call comes next to `threads` threads. One per site; made and used in a Trio run.
 
     A queue holds `queue` calls at most, each for `patience` seconds at most.
     """
@@ -48,9 +59,12 @@ class Gate:
         self.limiter = trio.CapacityLimiter(threads)
         self.queue = queue
         self.patience = patience
+        self.clock = trio.lowlevel.current_clock().current_time  # threads ask it, too
         # A quarter is left for the other disks, where there is a quarter to leave.
         self._share = threads - threads // 4
         self._shares: dict[bytes, Share] = {}
+        self._all: tuple[Share, ...] = ()  # the same, for threads, which must not see a dict change
+        self._free = threads
         self.peak = self.hops = 0
         self.refused_full = self.refused_late = 0
         self.waited = self.longest_wait = self.busy = 0.0
@@ -61,7 +75,7 @@ class Gate:
     def statistics(self) -> GateStatistics:
         """What the gate sees."""
         return GateStatistics(
-            waiting=sum(len(share.waiting) for share in self._shares.values()),
+            waiting=sum(len(share.waiting) for share in self._all),
             peak=self.peak,
             hops=self.hops,
             refused_full=self.refused_full,
@@ -71,113 +85,90 @@ class Gate:
             busy=self.busy,
         )
 
-    def ticket(self, mount: bytes, *, refusable: bool) -> "Ticket":
-        """A limiter for one call to the disk at `mount`."""
+    def share_of(self, mount: bytes) -> Share:
+        """The share of the disk at `mount`."""
         share = self._shares.get(mount)
         if share is None:
             share = self._shares[mount] = Share(self._share)
-        return Ticket(self, share, refusable=refusable)
+            self._all = tuple(self._shares.values())
+        return share
 
-    def admit_next(self) -> None:
-        """A thread is free: it is for whoever has waited longest of those whose disk has some of its share
-        left.
-        """
-        while self.limiter.available_tokens:
-            first = [share.waiting[0] for share in self._shares.values() if share.left and share.waiting]
-            if not first:
-                return
-            min(first, key=Ticket.waits_since).admit()
-
-
-class Ticket:
-    """What `trio.to_thread.run_sync` takes for a limiter, for one call; `admitted` once the call got past
-    the gate, `returned` once its thread has given the token back.
-    """
-
-    __slots__ = (
-        "_borrower", "_gate", "_refusable", "_share", "_since", "_task", "admitted", "returned",
-    )  # fmt: skip
-
-    def __init__(self, gate: Gate, share: Share, *, refusable: bool) -> None:
-        self._gate = gate
-        self._share = share
-        self._refusable = refusable
-        self._since = 0.0  # it waits, or is in a thread
-        self._task: trio.lowlevel.Task | None = None
-        self._borrower: object = None
-        self.admitted = self.returned = False
-
-    async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Take what is free, or wait for it. Raises DiskBusyError.
-
-        Cancellation: prompt, nothing is held. Not a checkpoint where something is free: the call in the
-        thread that it is for is one.
-        """
-        gate = self._gate
-        self._since = trio.current_time()
-        self._borrower = borrower
-        if self._share.left and gate.limiter.available_tokens:
-            self._take()
-            return
-        try:
-            await self._wait()
-        finally:
-            wait = self._lap()
-            gate.waited += wait
-            gate.longest_wait = max(gate.longest_wait, wait)
-
-    def _take(self) -> None:
-        gate = self._gate
-        self._share.left -= 1
-        gate.limiter.acquire_on_behalf_of_nowait(self._borrower)
-        self.admitted = True
-        gate.hops += 1
-        gate.peak = max(gate.peak, gate.limiter.borrowed_tokens)
-
-    async def _wait(self) -> None:
-        gate = self._gate
-        if not self._refusable:
-            await self._admitted()
-            return
-        if len(self._share.waiting) >= gate.queue:
-            gate.refused_full += 1
+    def enter(self, call: Call[Any], share: Share) -> bool:
+        """Take a call in; whether a thread is free for it, or it is in the queue. Raises DiskBusyError."""
+        call.asked = self.clock()
+        if share.left and self._free:
+            return True
+        if call.refusable and len(share.waiting) >= self.queue:
+            self.refused_full += 1
             raise DiskBusyError("its queue is full")
-        with trio.move_on_after(gate.patience):
-            await self._admitted()
-        if not self.admitted:
-            gate.refused_late += 1
-            raise DiskBusyError(f"waited {gate.patience:g} s")
+        call.queue = share.waiting
+        share.waiting.append(call)
+        return False
 
-    async def _admitted(self) -> None:
-        self._task = trio.lowlevel.current_task()
-        self._share.waiting.append(self)
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+    def take_thread(self, share: Share) -> None:
+        """One thread less, for anybody and for this disk."""
+        share.left -= 1
+        self._free -= 1
 
-    def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
-        self._share.waiting.remove(self)
-        return trio.lowlevel.Abort.SUCCEEDED
+    def give_thread_back(self, share: Share) -> None:
+        """One thread more."""
+        share.left += 1
+        self._free += 1
 
-    def waits_since(self) -> float:
-        """In Trio's seconds."""
-        return self._since
+    def first(self) -> tuple[Share, Call[Any]] | None:
+        """Who comes next, now that a thread is free: whoever has waited longest of those whose disk has some
+        of its share left; out of its queue.
+        """
+        while self._free:
+            share = min((share for share in self._all if share.left), key=Share.waits_since, default=None)
+            if share is None or not share.waiting:
+                break
+            with suppress(IndexError):  # a thread has begun it meanwhile
+                return share, share.waiting.popleft()
+        return None
 
-    def admit(self) -> None:
-        """It is the first in its queue, and its turn."""
-        self._share.waiting.popleft()
-        self._take()
-        assert self._task is not None
-        trio.lowlevel.reschedule(self._task)
+    def next_of(self, share: Share) -> Call[Any] | None:
+        """What a thread that has ended a call of this disk does next, out of its queue; None: it goes back,
+        as nothing waits, or something of another disk has waited for longer. For threads.
+        """
+        if len(self._all) > 1:
+            since = share.waits_since()
+            if any(other.left and other.waits_since() < since for other in self._all if other is not share):
+                return None
+        try:
+            return share.waiting.popleft()
+        except IndexError:
+            return None
 
-    def _lap(self) -> float:
-        """The seconds since the last one."""
-        before, self._since = self._since, trio.current_time()
-        return self._since - before
+    def count(self, call: Call[Any]) -> None:
+        """A thread has ended a call."""
+        self.hops += 1
+        self.busy += call.ended - call.began
+        self._count_wait(call.began - call.asked)
 
-    def release_on_behalf_of(self, borrower: object) -> None:
-        """The thread has ended its call."""
-        self.returned = True
-        gate = self._gate
-        gate.busy += self._lap()
-        gate.limiter.release_on_behalf_of(borrower)
-        self._share.left += 1
-        gate.admit_next()
+    def left(self, call: Call[Any]) -> None:
+        """A call left its queue without having begun."""
+        self._count_wait(self.clock() - call.asked)
+
+    def _count_wait(self, wait: float) -> None:
+        self.waited += wait
+        self.longest_wait = max(self.longest_wait, wait)
+
+    # Patience
+
+    def due(self) -> float:
+        """When the next call will have waited too long."""
+        return min((call.asked + self.patience for call in self._refusable()), default=math.inf)
+
+    def refuse_late(self) -> None:
+        """Refuse the calls that have waited too long."""
+        now = self.clock()
+        for call in self._refusable():
+            if call.asked + self.patience <= now:
+                with suppress(ValueError):  # a thread has begun it meanwhile
+                    call.queue.remove(call)
+                    self.refused_late += 1
+                    call.fail(DiskBusyError(f"waited {self.patience:g} s"))
+
+    def _refusable(self) -> list[Call[Any]]:
+        return [call for share in self._all for call in tuple(share.waiting) if call.refusable]

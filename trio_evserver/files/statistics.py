@@ -4,9 +4,9 @@ import msgspec
 
 
 class GateStatistics(msgspec.Struct, frozen=True):
-    """Calls that wait; the most that were in flight at a time so far; those admitted in all, each a hop to a
-    thread; those refused because their queue was full, or because they had waited too long. Seconds that
-    calls have waited, admitted or not, all together and at most; and that threads were at them.
+    """Calls that wait; the most threads that were at work at a time so far; calls that they have ended in all
+    (hops); those refused because their queue was full, or because they had waited too long. Seconds that
+    calls have waited, begun or not, all together and at most; and that threads were at them.
     """
 
     waiting: int
@@ -20,8 +20,8 @@ class GateStatistics(msgspec.Struct, frozen=True):
 
 
 class WorkerStatistics(msgspec.Struct, frozen=True):
-    """Calls in flight now and at most so far, waiting for a thread, asked for in all, and of these handed to
-    a thread (hops); the bound; and calls refused because too many waited, or because they had waited too
+    """Threads at work now and at most so far, each at one call at a time; calls that wait for one, were asked
+    for in all, and were ended by threads (hops); the bound; and calls refused because too many waited, or because they had waited too
     long. Seconds that calls have `waited` for a thread, all together and at most, and that threads were
     `busy` with them.
     """

@@ -1,16 +1,25 @@
-"""Blocking calls, handed to worker threads under one capacity limiter, which the gate guards.
+"""Blocking calls, handed to worker threads under one capacity limiter, as the gate says.
 
 The limiter is the server's own: it bounds the file I/O in flight, which is what keeps the server from
 getting stuck in it, and it neither starves the host program's threads nor is starved by them.
+
+A thread that has ended a call does the next one that waits for the same disk, without going back through
+Trio: under load a cold file then costs the way to a thread and back once for many, not each. What it has
+done it puts into `_ended`, and asks the event loop to look there, unless it was asked already.
 """
 
-import threading
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+import errno
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import trio
 
-from trio_evserver.files.gate import Gate, Ticket
+from trio_evserver.files.call import Call
+from trio_evserver.files.gate import Gate, Share
 from trio_evserver.files.statistics import WorkerStatistics
 
 T = TypeVar("T")
@@ -19,15 +28,76 @@ T = TypeVar("T")
 class RunSync(Protocol):
     """The part of `trio.to_thread.run_sync` that is used here; a test hands in one that runs inline."""
 
-    async def __call__(self, job: Callable[[], T], /, *, abandon_on_cancel: bool, limiter: Ticket) -> T: ...
+    def __call__(
+        self, job: Callable[[], None], /, *, abandon_on_cancel: bool, limiter: "Hand"
+    ) -> Awaitable[None]: ...
+
+
+class Hand:
+    """One thread at work for one disk: what `trio.to_thread.run_sync` takes for a limiter.
+
+    It holds a token of the limiter for as long as its thread is at work, whether or not anybody waits for
+    it any more.
+    """
+
+    __slots__ = ("_first", "_freed", "_gate", "_has_token", "share")
+
+    def __init__(self, gate: Gate, share: Share, first: Call[Any], freed: Callable[[], object]) -> None:
+        """Begins with the call `first`; `freed` is called when its thread is free again."""
+        gate.take_thread(share)
+        self._gate = gate
+        self._freed = freed
+        self._first = first.queue = deque((first,))
+        self._has_token: bool | None = None
+        self.share = share
+
+    def __repr__(self) -> str:
+        return f"<Hand of {self.share!r}>"
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        """Take the token that is kept for it. Not a checkpoint: the call in the thread is one."""
+        limiter = self._gate.limiter
+        limiter.acquire_on_behalf_of_nowait(borrower)
+        self._has_token = True
+        self._gate.peak = max(self._gate.peak, limiter.borrowed_tokens)
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        """The thread has ended."""
+        self._gate.limiter.release_on_behalf_of(borrower)
+        self._has_token = False
+        self._free()
+
+    def take_first(self) -> Call[Any] | None:
+        """The call it begins with, if that has not been taken yet. For threads, too."""
+        try:
+            return self._first.popleft()
+        except IndexError:
+            return None
+
+    def give_up(self, error: Exception) -> None:
+        """Nobody waits for the thread any more; if there never was one, its call fails like this."""
+        if self._has_token is None:
+            self._free()
+        if not self._has_token and (call := self.take_first()) is not None:
+            call.fail(error)
+
+    def _free(self) -> None:
+        self._gate.give_thread_back(self.share)
+        self._freed()
 
 
 class Workers:
     """Runs jobs in worker threads, as many at a time as the gate admits."""
 
-    def __init__(self, gate: Gate, run_sync: RunSync | None = None) -> None:
+    def __init__(self, gate: Gate, nursery: trio.Nursery, run_sync: RunSync | None = None) -> None:
+        """The threads' tasks are `nursery`'s: where that is cancelled, threads at work are left behind."""
         self._gate = gate
+        self._nursery = nursery
         self._run_sync: RunSync = trio.to_thread.run_sync if run_sync is None else run_sync  # type: ignore[assignment]  # its limiter may be "anything providing compatible acquire_on_behalf_of and release_on_behalf_of methods"
+        self._token = trio.lowlevel.current_trio_token()
+        self._ended: deque[Call[Any]] = deque()
+        self._is_told = False
+        self._is_patient = True  # nobody looks for calls that have waited too long
         self._total = 0
 
     def __repr__(self) -> str:
@@ -68,51 +138,76 @@ class Workers:
         `unwanted` in the worker thread. Either way exactly one of them or of the caller is handed what the
         job held.
         """
-        ticket = self._gate.ticket(mount, refusable=refusable)
-        handover = _Handover(job, unwanted)
-
+        call = Call(job, unwanted, refusable=refusable)
         self._total += 1
         try:
-            await self._run_sync(handover.run, abandon_on_cancel=True, limiter=ticket)
+            await trio.lowlevel.checkpoint_if_cancelled()
+            self._begin(call, self._gate.share_of(mount))
+            return await call.wait()
         except BaseException:
-            # Without a token no thread was asked for. With one, a failure of the thread to start is the
-            # only thing raised by run_sync itself, and then it gave the token back at once: a job that runs
-            # keeps it.
-            if not ticket.admitted or (ticket.returned and not handover.begun):
+            if call.never_ran:
+                self._gate.left(call)
                 never_ran()
-            else:
-                handover.leave()
             raise
-        return handover.take()
 
+    def _begin(self, call: Call[Any], share: Share) -> None:
+        if self._gate.enter(call, share):
+            self._set_to_work(share, call)
+        elif call.refusable and self._is_patient and self._gate.patience < math.inf:
+            self._is_patient = False
+            self._nursery.start_soon(self._refuse_late, name="patience")
 
-class _Handover(Generic[T]):
-    """The result of a job, which either its asker takes or, if that has left, its own thread disposes of."""
+    async def _refuse_late(self) -> None:
+        while (due := self._gate.due()) < math.inf:
+            await trio.sleep_until(due)
+            self._gate.refuse_late()
+        self._is_patient = True
 
-    def __init__(self, job: Callable[[], T], unwanted: Callable[[T], object]) -> None:
-        self._job = job
-        self._unwanted = unwanted
-        self._lock = threading.Lock()
-        self._left = False
-        self._done = False
-        self.begun = False
+    # Hands
 
-    def run(self) -> None:
-        self.begun = True
-        result = self._job()
-        with self._lock:
-            self._result = result
-            self._done = True
-            left = self._left
-        if left:
-            self._unwanted(result)
+    def _set_to_work(self, share: Share, first: Call[Any]) -> None:
+        hand = Hand(self._gate, share, first, self._go_on)
+        try:
+            self._nursery.start_soon(self._work, hand, name="worker")
+        except RuntimeError as error:  # the nursery is closed
+            hand.give_up(error)
 
-    def leave(self) -> None:
-        with self._lock:
-            self._left = True
-            done = self._done
-        if done:
-            self._unwanted(self._result)
+    def _go_on(self) -> None:
+        """A thread is free."""
+        while (found := self._gate.first()) is not None:
+            self._set_to_work(*found)
 
-    def take(self) -> T:
-        return self._result
+    async def _work(self, hand: Hand) -> None:
+        error: Exception = OSError(errno.ECANCELED, "the workers were cancelled")
+        try:
+            await self._run_sync(partial(self._run_calls, hand), abandon_on_cancel=True, limiter=hand)
+        except Exception as no_thread:
+            error = no_thread
+        finally:
+            hand.give_up(error)
+
+    def _run_calls(self, hand: Hand) -> None:
+        """In a thread: the hand's first call, if that still waits, and those that wait behind it."""
+        gate, share, ended = self._gate, hand.share, self._ended
+        clock = gate.clock
+        call = hand.take_first() or gate.next_of(share)
+        while call is not None:
+            call.began = clock()
+            call.run()
+            call.ended = clock()
+            ended.append(call)
+            # Append first, then look: what the event loop's last look missed is told anew.
+            if not self._is_told:
+                self._is_told = True
+                with suppress(trio.RunFinishedError):
+                    self._token.run_sync_soon(self._tell)
+            call = gate.next_of(share)
+
+    def _tell(self) -> None:
+        """On the event loop: threads have ended calls."""
+        self._is_told = False
+        ended = self._ended
+        while ended:
+            call = ended.popleft()
+            self._gate.count(call)
+            call.tell()

@@ -208,7 +208,7 @@ def _compose(
     nursery: trio.Nursery,
 ) -> Site:
     files = options.files
-    workers = Workers(Gate(files.threads, queue=files.queue, patience=files.patience), run_sync)
+    workers = Workers(Gate(files.threads, queue=files.queue, patience=files.patience), nursery, run_sync)
     description = partial(describe, source=files.etag, render=render_head)
     return Site(
         options,

@@ -65,7 +65,7 @@ async def test_look_ups(site: Path, target: str, status: int, why: str, way: str
         answer = read_answer(await talk(served, request(target)))
         assert answer.status == status, why
         assert disk.opened <= _OPENS
-        assert disk.calls["_link"] <= _OPENS * 41
+        assert disk.calls["read_link"] <= _OPENS * 41
 
 
 @pytest.mark.parametrize("way", WAYS)

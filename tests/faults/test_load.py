@@ -55,7 +55,7 @@ def test_the_nth_call_fails(
             failing.disarm()
             assert found in (200, content) or found in fault.statuses, f"call {n}, cached={cached}"
             assert content_of(root.load(path_of(target))) == content, "the next look-up works"
-    disk.mounts.close()
+    disk.shutdown()
     monkeypatch.undo()
     assert descriptors() == before
 
@@ -73,5 +73,5 @@ def test_the_loop_has_reached_every_call(site: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(failing, "due", lambda call, seen=seen: seen.add(call))
         content_of(document_root(site, disk).load(path_of("/link")))
         assert seen == kinds
-        disk.mounts.close()
+        disk.shutdown()
         monkeypatch.undo()

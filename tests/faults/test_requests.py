@@ -119,7 +119,7 @@ async def test_the_nth_call_fails(
     while not n or failing.fired:
         n += 1
         await run(tmp_path, disk, failing, files, fault, n, name, lasting=lasting)
-    disk.mounts.close()
+    disk.shutdown()
     monkeypatch.undo()
     assert descriptors() == before
     assert not [record for record in caplog.records if record.exc_info], "an exception that nobody expected"
@@ -167,7 +167,7 @@ async def test_the_nth_call_takes_its_time(
             assert await ask(site, f"/{name}") == Answer(200, FILES[name], True), f"after call {n}"
             await until_idle(site)
     assert n > 1
-    disk.mounts.close()
+    disk.shutdown()
     monkeypatch.undo()
     assert descriptors() == before
 

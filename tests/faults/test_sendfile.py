@@ -94,7 +94,7 @@ async def site_of(root: Path, way: str) -> AsyncIterator[Site]:
     async with open_site(root, Options(files=files), disk=disk, use_hub=False) as site:
         with trio.fail_after(30):
             yield site
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def ask(site: Site, *requests: bytes) -> bytes:
@@ -121,7 +121,7 @@ def is_told_apart(path: Path) -> bool:
         except BlockingIOError:
             return False
         finally:
-            disk.mounts.close()
+            disk.shutdown()
 
 
 TWICE = (request("/large"), request("/large", "Range: bytes=5000-29999"))

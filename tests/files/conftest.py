@@ -17,7 +17,7 @@ def disk(request: pytest.FixtureRequest) -> Iterator[Disk]:
     """A disk, by each of the ways."""
     disk = Disk(request.param)
     yield disk
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def plain_disk() -> Iterator[Disk]:
     """A disk by the best way at hand, where the way does not matter."""
     disk = Disk()
     yield disk
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.fixture(params=["ordinary", "tmpfs"])

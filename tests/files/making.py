@@ -12,10 +12,11 @@ from pathlib import Path
 import trio
 
 from trio_evserver.files.disk import Capabilities, Disk
-from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
+from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.lease import Lease
+from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import ETagSource, FileOptions, Symlinks
 from trio_evserver.files.workers import RunSync, Workers
 from trio_evserver.semantics.message import Refusal
@@ -50,6 +51,7 @@ def document_root(
     symlinks: Symlinks = Symlinks.INSIDE,
     etag: ETagSource = ETagSource.AUTO,
     content_limit: int = 1024,
+    in_place: int = 1_000_000,
     first_read: int = 4096,
     clock: Callable[[], int] = time.time_ns,
 ) -> DocumentRoot:
@@ -61,6 +63,7 @@ def document_root(
         symlinks=symlinks,
         etag=etag,
         content_limit=content_limit,
+        in_place=in_place,
         first_read=first_read,
         close=disk.close,
         clock=clock,

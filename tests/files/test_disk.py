@@ -12,7 +12,8 @@ import pytest
 
 from tests.files.making import descriptors
 from trio_evserver.files import openat2
-from trio_evserver.files.disk import Capabilities, Disk, identity_of, is_directory, is_regular
+from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.identity import identity_of, is_directory, is_regular
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_what_is_in_memory_is_opened_at_once(root: int) -> None:
         pytest.skip("this kernel has no RESOLVE_CACHED")
     os.close(disk.open_beneath(root, b"dir/b.txt", follow=True))
     assert outcome(lambda: disk.open_beneath_cached(root, b"dir/b.txt", follow=True)) == b"b"
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def test_another_mount_is_left_to_a_worker(place: Path) -> None:
@@ -145,7 +146,7 @@ def test_another_mount_is_left_to_a_worker(place: Path) -> None:
     assert outcome(lambda: disk.open_beneath(root, name, follow=True)) == b"a"
     assert outcome(lambda: disk.open_beneath_cached(root, name, follow=True)) == errno.EAGAIN
     disk.close(root)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def test_anywhere_is_anywhere(disk: Disk, root: int) -> None:
@@ -235,7 +236,7 @@ def test_a_writer_cannot_win_a_race(
         done.set()
         writer.join()
         disk.close(root)
-        disk.mounts.close()
+        disk.shutdown()
     assert found <= {b"inside", errno.EXDEV, errno.ENOENT, errno.ELOOP, errno.EAGAIN}
     assert found >= {b"inside", errno.EXDEV}, "the writer was never in time: the race was not run"
 
@@ -247,7 +248,7 @@ def test_a_kernel_without_openat2(root: int, monkeypatch: pytest.MonkeyPatch) ->
         disk = Disk()
         assert not disk.has_openat2
         assert outcome(partial(disk.open_beneath, root, b"dir/up", follow=True)) == b"a"
-        disk.mounts.close()
+        disk.shutdown()
 
 
 def test_a_kernel_without_resolve_cached(root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +262,7 @@ def test_a_kernel_without_resolve_cached(root: int, tmp_path: Path, monkeypatch:
         disk.open_beneath_cached(root, b"a.txt", follow=True)
     with pytest.raises(BlockingIOError):
         disk.open_directory_cached(os.fsencode(tmp_path))
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def failing_openat2(code: int, *, resolve: int) -> Callable[..., int]:
@@ -294,7 +295,7 @@ def test_a_rename_under_way_is_waited_for(root: int, monkeypatch: pytest.MonkeyP
     refusals[0] = 10_000
     assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == errno.EAGAIN
     assert refusals[0] > 9_000
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # Reading
@@ -371,7 +372,7 @@ def test_a_file_system_without_nowait(ten: int, monkeypatch: pytest.MonkeyPatch)
     for _ in range(3):
         assert cached(disk, ten, 4, 0) in (None, b"0123")
     assert len(calls) == 1
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -395,7 +396,7 @@ def test_nowait_answers(
     monkeypatch.setattr(os, "preadv", preadv)
     disk = Disk()
     assert cached(disk, ten, 5, 0) == expected, why
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def test_a_failure_of_the_disk_is_not_hidden(ten: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +409,7 @@ def test_a_failure_of_the_disk_is_not_hidden(ten: int, monkeypatch: pytest.Monke
     disk = Disk()
     with pytest.raises(OSError, match="broken"):
         disk.read_cached(ten, os.fstat(ten).st_dev, memoryview(bytearray(5)), 0)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # Sending in place
@@ -482,7 +483,7 @@ def test_what_the_probe_says(
     for _ in range(2):
         assert in_memory(disk, pages, 5000, 0) == expected, why
     assert asked == [(8192, os.RWF_NOWAIT)] * (1 if why == "nobody knows" else 2)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def test_a_probe_that_fails(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,7 +496,136 @@ def test_a_probe_that_fails(pages: int, monkeypatch: pytest.MonkeyPatch) -> None
     disk = Disk()
     with pytest.raises(OSError, match="broken"):
         in_memory(disk, pages, 1, 0)
-    disk.mounts.close()
+    disk.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("length", "offset"), [(1, 0), (5000, 4000), (6 * 2**20 + 1, 0), (100, 6 * 2**20), (10, 6 * 2**20 + 1)]
+)
+def test_make_resident(
+    disk: Disk, pages: int, length: int, offset: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every page is asked for, to the end of the file, by sendfile(2) or without it."""
+    seen: list[tuple[int, int]] = []
+    sendfile, preadv = os.sendfile, os.preadv
+
+    def sending(out: int, descriptor: int, offset: int, count: int) -> int:
+        done = sendfile(out, descriptor, offset, min(count, 2**20))
+        seen.append((offset, done))
+        return done
+
+    def reading(descriptor: int, places: list[bytearray], offset: int) -> int:
+        done = preadv(descriptor, places, offset)
+        seen.append((offset, min(done, end - offset)))
+        return done
+
+    end = min(offset + length, 6 * 2**20 + 1)
+    monkeypatch.setattr(os, "sendfile", sending)
+    monkeypatch.setattr(os, "preadv", reading)
+    disk.make_resident(pages, length, offset)
+    at = offset
+    for begins, count in seen:
+        assert begins == at
+        at += count
+    assert at == max(end, offset)
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.EPERM])
+def test_make_resident_where_sendfile_is_refused(
+    pages: int, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """By a file system, a kernel or a seccomp profile: the pages are read instead."""
+    read: list[int] = []
+    preadv = os.preadv
+
+    def refuse(*call: object) -> int:
+        raise OSError(code, "no")
+
+    def reading(descriptor: int, places: list[bytearray], offset: int) -> int:
+        read.append(offset)
+        return preadv(descriptor, places, offset)
+
+    disk = Disk()
+    monkeypatch.setattr(os, "sendfile", refuse)
+    monkeypatch.setattr(os, "preadv", reading)
+    disk.make_resident(pages, 5 * 2**20, 0)
+    assert read == [0, 4 * 2**20]
+    disk.shutdown()
+
+
+def test_make_resident_fails(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure of the disk is not hidden."""
+
+    def broken(*call: object) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    disk = Disk()
+    monkeypatch.setattr(os, "sendfile", broken)
+    monkeypatch.setattr(os, "preadv", broken)
+    with pytest.raises(OSError, match="broken"):
+        disk.make_resident(pages, 100, 0)
+    disk.shutdown()
+
+
+def test_shutdown_while_a_thread_is_at_it(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pages are handed to stays open until the last who hands has ended: its number is nobody else's."""
+    disk = Disk()
+    sendfile = os.sendfile
+    before = set(os.listdir("/proc/self/fd"))
+    numbers: list[int] = []
+
+    def sending(out: int, descriptor: int, offset: int, count: int) -> int:
+        numbers.append(out)
+        disk.shutdown()
+        assert os.readlink(f"/proc/self/fd/{out}") == os.devnull
+        return sendfile(out, descriptor, offset, 4096)
+
+    monkeypatch.setattr(os, "sendfile", sending)
+    disk.make_resident(pages, 3 * 4096, 0)
+    assert len(set(numbers)) == 1
+    assert len(numbers) == 3
+    assert str(numbers[0]) not in os.listdir("/proc/self/fd")
+    assert set(os.listdir("/proc/self/fd")) < before
+    disk.make_resident(pages, 3 * 4096, 0)  # without it, by reading
+    assert len(numbers) == 3
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "asked", "why"),
+    [
+        (1, True, 1, "it is there"),
+        (BlockingIOError(errno.EAGAIN, "cold"), True, 1, "it is not, which is an answer"),
+        (OSError(errno.EOPNOTSUPP, "no"), False, 1, "nobody knows"),
+    ],
+)
+def test_who_tells_residency(
+    pages: int, monkeypatch: pytest.MonkeyPatch, result: int | OSError, expected: bool, asked: int, why: str
+) -> None:
+    """A file system is asked once, by one byte."""
+    calls: list[int] = []
+
+    def preadv(descriptor: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        calls.append(len(buffers[0]))
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    disk = Disk()
+    monkeypatch.setattr(os, "preadv", preadv)
+    for _ in range(3):
+        assert disk.tells_residency(pages, os.fstat(pages).st_dev) is expected, why
+    assert calls == [1] * asked
+    disk.shutdown()
+
+
+def test_residency_is_told_only_of_what_can_be_sent(disk: Disk, pages: int) -> None:
+    """Without sendfile, or without the question, it is read."""
+    device = os.fstat(pages).st_dev
+    told = disk.tells_residency(pages, device)
+    if repr(disk).endswith("sendfile=False>"):
+        assert not told
+    else:
+        assert told is (cached(disk, pages, 1, 0) is not None)
 
 
 # Closing and status
@@ -535,4 +665,4 @@ def test_a_repr_tells_the_ways() -> None:
     """What a log or a debugger shows."""
     disk = Disk(Capabilities(openat2=False, nowait=False))
     assert repr(disk) == "<Disk openat2=False nowait=False sendfile=False>"
-    disk.mounts.close()
+    disk.shutdown()

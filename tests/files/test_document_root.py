@@ -21,7 +21,8 @@ from tests.files.making import (
     settle,
 )
 from trio_evserver.files.disk import Disk
-from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
+from trio_evserver.files.document_root import DocumentRoot
+from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import ETagSource, Symlinks
 from trio_evserver.files.validators import MAX_DIGESTED
 from trio_evserver.semantics.message import Refusal
@@ -416,7 +417,7 @@ def test_a_file_that_changes_once_is_read_again(tmp_path: Path) -> None:
     found = opened(document_root(tmp_path, disk), "/file")
     assert found.content == b"0000000000"
     assert found.file.identity.modified == 1_000_000_000 * SECOND
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.parametrize("change", [rewrite, grow])
@@ -432,7 +433,7 @@ def test_a_file_that_never_holds_still_is_streamed(
     assert (found.content, found.first, found.digest) == (None, b"", "")
     assert found.file.identity.modified == path.stat().st_mtime_ns
     assert disk.changes > 90, "tried a few times only"
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def test_a_file_shorter_than_its_status_is_streamed(tmp_path: Path) -> None:
@@ -445,7 +446,7 @@ def test_a_file_shorter_than_its_status_is_streamed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
     disk = Short()
     assert opened(document_root(tmp_path, disk), "/file").content is None
-    disk.mounts.close()
+    disk.shutdown()
 
 
 def test_read_at_is_before_the_reading(tmp_path: Path) -> None:
@@ -465,7 +466,7 @@ def test_read_at_is_before_the_reading(tmp_path: Path) -> None:
     disk = Watched()
     opened(document_root(tmp_path, disk, clock=clock), "/file")
     assert events == ["clock", "read"]
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # The parts
@@ -483,7 +484,7 @@ def test_without_a_mount_table_nothing_is_local(plain_disk: Disk, place: Path) -
     """Nothing is then tried on the event loop, and descriptors are closed by `close`, not at once."""
     (place / "file").write_bytes(b"1")
     settle(place / "file")
-    plain_disk.mounts.close()
+    plain_disk.shutdown()
     root = document_root(place, plain_disk)
     found = opened(root, "/file")
     assert not found.file.local
@@ -526,4 +527,4 @@ def test_an_error_is_a_refusal(tmp_path: Path, code: int, status: int) -> None:
     before = descriptors()
     assert load(document_root(tmp_path, disk), "/file") == status
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()

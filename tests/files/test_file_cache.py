@@ -23,9 +23,9 @@ from tests.files.making import (
 from tests.files.making import describe as describe_plainly
 from trio_evserver.files.cache_entry import ENTRY_COST
 from trio_evserver.files.disk import Capabilities, Disk
-from trio_evserver.files.document_root import Opened
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
+from trio_evserver.files.opened import Opened
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.semantics.message import Refusal
@@ -182,7 +182,7 @@ async def test_what_is_not_local_is_not_asked_inline(
     place: Path, mock_clock: trio.testing.MockClock, plain_disk: Disk
 ) -> None:
     """Without a mount table, as on a network file system: `revalidate` there, too."""
-    plain_disk.mounts.close()
+    plain_disk.shutdown()
     (place / "a").write_text("old")
     async with file_cache(document_root(place, plain_disk), plain_disk, OPTIONS) as cache:
         assert await find(cache, "/a") == b"old"
@@ -273,7 +273,7 @@ async def test_one_load_for_all_who_ask(place: Path) -> None:
         assert (cache.statistics().worker_fills, cache.statistics().joined) == (1, 19)
     assert [content_of(lease) for lease in leases] == [b"a"] * 20
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 class HeldAfterwards(SlowDisk):
@@ -330,7 +330,7 @@ async def test_who_asks_when_the_disk_has_been_asked(
             disk.let_go()
         assert (set(late), disk.openings) == ({content}, openings), why
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 class HeldWhileReading(Disk):
@@ -395,7 +395,7 @@ async def test_who_asks_when_the_file_is_open(
             disk.go.set()
         assert (set(late), cache.statistics().worker_fills - before_it) == ({content}, fills), why
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_a_disk_in_trouble_is_not_asked_again(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ async def test_a_disk_in_trouble_is_not_asked_again(tmp_path: Path) -> None:
         await trio.testing.wait_all_tasks_blocked()
         disk.let_go()
     assert (found, disk.openings) == ([500, 500], 1)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_an_asker_who_leaves_leaves_the_fill(place: Path) -> None:
@@ -445,7 +445,7 @@ async def test_an_asker_who_leaves_leaves_the_fill(place: Path) -> None:
             disk.let_go()
         assert (found, disk.openings) == ([b"a"], 1)
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.parametrize("cache_size", [1024 * 1024, 0], ids=["kept", "not kept"])
@@ -471,7 +471,7 @@ async def test_a_fill_that_nobody_waits_for(place: Path, cache_size: int) -> Non
             assert await find(cache, "/a") == b"a"
             assert disk.openings == 1
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_the_end_of_the_site_ends_a_fill(place: Path) -> None:
@@ -496,7 +496,7 @@ async def test_the_end_of_the_site_ends_a_fill(place: Path) -> None:
     disk.let_go()
     await until_idle(cache._workers)
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_a_closed_cache_keeps_nothing(place: Path) -> None:
@@ -513,7 +513,7 @@ async def test_a_closed_cache_keeps_nothing(place: Path) -> None:
             disk.let_go()
         assert cache.statistics().entries == 0
         assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # Bounds
@@ -619,7 +619,7 @@ async def test_out_of_descriptors_the_cache_gives_up_its_own(
         assert await find(cache, "/e") == b"e"
         assert len(disk.forgotten) == 2
         assert cache.statistics().entries == 3
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.parametrize("options", [OPTIONS, EVERY_CALL_IN_A_WORKER], ids=["inline", "worker"])
@@ -633,7 +633,7 @@ async def test_out_of_descriptors_with_nothing_to_give_up(tmp_path: Path, option
         assert cache.statistics().entries == 0
         disk.full = False
         assert await find(cache, "/a") == b"a"
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_a_machine_in_trouble_is_no_property_of_a_file(tmp_path: Path) -> None:
@@ -646,7 +646,7 @@ async def test_a_machine_in_trouble_is_no_property_of_a_file(tmp_path: Path) -> 
         assert await find(cache, "/a") == 500
         disk.full = False
         assert await find(cache, "/a") == b"a"
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # Descriptions

@@ -6,11 +6,11 @@ import trio
 import trio.testing
 
 from tests.files.making import describe
-from trio_evserver.files.disk import Identity
-from trio_evserver.files.document_root import Opened
 from trio_evserver.files.fill import Fill
+from trio_evserver.files.identity import Identity
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.opened import Opened
 from trio_evserver.semantics.message import Refusal
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.files.making import describe
-from trio_evserver.files.disk import Identity
-from trio_evserver.files.document_root import Opened
+from trio_evserver.files.identity import Identity
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.opened import Opened
 
 
 def make(closed: list[int]) -> Lease:

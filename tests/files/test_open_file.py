@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from trio_evserver.files.disk import Identity
+from trio_evserver.files.identity import Identity
 from trio_evserver.files.open_file import OpenFile
 
 IDENTITY = Identity(1, 2, 3, 4, 5)

@@ -12,12 +12,13 @@ import trio
 import trio.testing
 
 from tests.files.making import describe, descriptors, make_workers, until_idle
+from trio_evserver.files import page_cache as page_cache_module
 from trio_evserver.files import read_ahead as read_ahead_module
-from trio_evserver.files import region_reader as region_reader_module
-from trio_evserver.files.disk import Buffer, Disk, identity_of
-from trio_evserver.files.document_root import Opened
+from trio_evserver.files.disk import Buffer, Disk
+from trio_evserver.files.identity import identity_of
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.opened import Opened
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead, Reading
 from trio_evserver.files.region_reader import FileChangedError
@@ -162,7 +163,7 @@ async def test_reads_that_finish_backwards(path: Path) -> None:
                 assert pieces == []
             disk.finish(0)
         assert pieces == [CONTENT[:10], CONTENT[10:20], CONTENT[20:30], CONTENT[30:40]]
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # Bounds
@@ -182,7 +183,7 @@ async def test_the_window_bounds_the_chunks(path: Path, window: int) -> None:
             assert len(disk.started) <= taken - 1 + window
             assert read_ahead.memory.held <= window * CHUNK
         assert read_ahead.memory.peak == window * CHUNK
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_the_limiter_bounds_the_reads(path: Path) -> None:
@@ -203,7 +204,7 @@ async def test_the_limiter_bounds_the_reads(path: Path) -> None:
     await until_idle(workers)
     statistics = workers.statistics()
     assert (statistics.peak, statistics.in_flight, statistics.total) == (2, 0, 100)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def one_of_many(disk: Disk, path: Path, read_ahead: ReadAhead) -> None:
@@ -244,7 +245,7 @@ async def test_beyond_the_memory_one_chunk_when_writable(path: Path) -> None:
         await reading.next()
         assert (len(disk.started), len(asked)) == (4, 3), "there is room again: nobody is asked"
         read_ahead.memory.hold(20)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_memory_bounds_the_window(path: Path) -> None:
@@ -256,7 +257,7 @@ async def test_memory_bounds_the_window(path: Path) -> None:
     async with reading_of(disk, lease_of(path, disk), Region(0, 100), read_ahead=read_ahead) as reading:
         assert await all_of(reading) == CONTENT
     assert (read_ahead.memory.peak, read_ahead.memory.held) == (2 * CHUNK, 0)
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # What is in memory
@@ -302,7 +303,7 @@ async def test_only_what_is_cold_goes_to_a_worker(
     assert sorted(disk.worked) == worked, why
     if inline is not None:
         assert disk.inline == inline, why
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_a_file_that_is_not_local_goes_to_a_worker(path: Path) -> None:
@@ -312,7 +313,7 @@ async def test_a_file_that_is_not_local_goes_to_a_worker(path: Path) -> None:
     async with reading_of(disk, lease, Region(0, 100), options=FileOptions(chunk_size=CHUNK)) as reading:
         assert await all_of(reading) == CONTENT
     assert disk.inline == []
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -328,7 +329,7 @@ async def test_what_came_with_the_opening_is_not_read_again(
     async with reading_of(disk, lease, region, options=FileOptions(chunk_size=CHUNK)) as reading:
         assert await all_of(reading) == CONTENT[region.offset : region.offset + region.length]
     assert len(disk.worked) == worked
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # In place
@@ -353,7 +354,7 @@ def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans of three chunks, a tail of four bytes, and each is asked about."""
     monkeypatch.setattr(read_ahead_module, "LONGEST_SPAN", 3 * CHUNK)
     monkeypatch.setattr(read_ahead_module, "_TAIL", 4)
-    monkeypatch.setattr(region_reader_module, "_STAYS", 0.0)
+    monkeypatch.setattr(page_cache_module, "_STAYS", 0.0)
 
 
 IN_PLACE = FileOptions(chunk_size=CHUNK, read_ahead=2)
@@ -409,7 +410,7 @@ async def test_what_is_in_memory_is_left_there(
     async with reading_of(disk, lease, *parts, read_ahead=read_ahead, in_place=True) as reading:
         assert await shape_of(reading) == expected, why
     assert read_ahead.memory.peak <= CHUNK
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.usefixtures("small_spans")
@@ -426,7 +427,7 @@ async def test_what_is_never_in_place(path: Path, options: FileOptions, local: b
         shape = await shape_of(reading)
     assert b"".join(part for part in shape if isinstance(part, bytes)) == CONTENT
     assert disk.probed == []
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.usefixtures("small_spans")
@@ -442,7 +443,7 @@ async def test_a_span_is_sent_in_parts(path: Path) -> None:
         assert [reading.left_of(span, sent) for sent in (0, 7, 20)] == [20, 13, 0]
         reading.put_back(span, 7)
         assert await shape_of(reading) == [(7, 13), CONTENT[20:30], CONTENT[30:36], CONTENT[36:40]]
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.usefixtures("small_spans")
@@ -466,7 +467,7 @@ async def test_a_span_that_cannot_be_sent(path: Path, code: int, for_ever: bool)
             shapes.append(await shape_of(reading))
     read = [CONTENT[:10], CONTENT[10:20], CONTENT[20:30], CONTENT[30:36], CONTENT[36:40]]
     assert shapes == [read, read if for_ever else [(0, 30), (30, 6), CONTENT[36:40]]]
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.usefixtures("small_spans")
@@ -595,7 +596,7 @@ async def test_an_error_surfaces_in_its_turn(path: Path) -> None:
         with pytest.raises(OSError, match="broken"):
             await reading.next()
     assert descriptors() == before
-    disk.mounts.close()
+    disk.shutdown()
 
 
 @pytest.mark.parametrize("change", [None, rewrite], ids=["EIO", "rewritten"])
@@ -630,7 +631,7 @@ async def test_an_error_inline_surfaces_in_its_turn(
         assert await reading.next() == CONTENT[10:20]
         with pytest.raises(FileChangedError if change else OSError):
             await reading.next()
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_a_failing_status_is_a_failing_read(path: Path) -> None:
@@ -644,7 +645,7 @@ async def test_a_failing_status_is_a_failing_read(path: Path) -> None:
     async with reading_of(disk, lease_of(path, disk), Region(0, 100)) as reading:
         with pytest.raises(OSError, match="stale"):
             await reading.next()
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # Giving up
@@ -671,7 +672,7 @@ async def test_a_reply_that_is_given_up(path: Path) -> None:
     await until_idle(workers)
     assert descriptors() == before
     assert len(disk.started) == 2, "those that had not begun never ran"
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_a_reading_that_is_closed_at_once(path: Path) -> None:
@@ -680,7 +681,7 @@ async def test_a_reading_that_is_closed_at_once(path: Path) -> None:
     async with reading_of(disk, lease_of(path, disk), Region(0, 100)) as reading:
         assert repr(reading).endswith("window=0>")
     assert disk.started == []
-    disk.mounts.close()
+    disk.shutdown()
 
 
 # One chunk, at once
@@ -726,7 +727,7 @@ async def test_one_chunk_at_once(
         data = read_ahead.read_nowait(lease, Parts(parts, length), in_place=in_place)
         assert (data if data is None else bytes(data)) == found, why
     assert read_ahead.memory.held == held
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_not_the_chunk_of_another_file(path: Path) -> None:
@@ -736,4 +737,4 @@ async def test_not_the_chunk_of_another_file(path: Path) -> None:
     with lease_of(path, disk) as lease:
         rewrite(path)
         assert read_ahead.read_nowait(lease, Parts(WHOLE, 10)) is None
-    disk.mounts.close()
+    disk.shutdown()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.files.making import make_workers
-from trio_evserver.files.disk import Disk, identity_of
+from trio_evserver.files.disk import Disk
+from trio_evserver.files.identity import identity_of
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.region_reader import FileChangedError, RegionReader
 from trio_evserver.files.span import Span
@@ -57,7 +58,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     scene = Scene(tmp_path / "file")
     yield scene
     scene.file.release()
-    scene.disk.mounts.close()
+    scene.disk.shutdown()
 
 
 async def test_it_is_asked_once_for_a_while(scene: Scene) -> None:

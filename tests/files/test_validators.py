@@ -3,7 +3,7 @@
 import pytest
 
 from tests.files.making import SECOND
-from trio_evserver.files.disk import Identity
+from trio_evserver.files.identity import Identity
 from trio_evserver.files.options import ETagSource
 from trio_evserver.files.validators import MAX_DIGESTED, Validators, is_settled, validators, wants_digest
 from trio_evserver.semantics.entity_tag import EntityTag

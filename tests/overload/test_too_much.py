@@ -21,7 +21,7 @@ from tests.compiled import replaces_a_method
 from tests.files.making import descriptors, wait_tick
 from trio_evserver import Options, serve
 from trio_evserver.semantics.message import Request
-from trio_evserver.serving.answer import Answer
+from trio_evserver.serving.answer import Answer, Looking
 from trio_evserver.serving.exchange import Exchange
 
 BODY = b"0123456789abcdef" * 64
@@ -41,7 +41,7 @@ async def test_too_much(
     before = descriptors()
     answer = Exchange.answer_nowait
 
-    def slowly(self: Exchange, request: Request, moment: int = 0) -> Answer | None:
+    def slowly(self: Exchange, request: Request, moment: int = 0) -> Answer | Looking:
         time.sleep(SLOWNESS)
         return answer(self, request, moment)
 

@@ -21,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_evserver.files import read_ahead as read_ahead_module
-from trio_evserver.files.disk import Disk, Identity
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.gate import Gate
+from trio_evserver.files.identity import Identity
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.options import FileOptions

@@ -14,10 +14,10 @@ from tests.compiled import replaces_a_method
 from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer
 from tests.serving.conversations import NOW, connect_small, hear_all, request, small_listener
-from trio_evserver.semantics.message import Request
+from trio_evserver.semantics.message import Request, Response
 from trio_evserver.serving import attendant as attendant_module
 from trio_evserver.serving import attendants as attendants_module
-from trio_evserver.serving.answer import Answer
+from trio_evserver.serving.answer import Answer, FileAnswer, Looking
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.site import Site, open_site
 
@@ -86,8 +86,10 @@ async def test_a_hot_file_wakes_no_task(root: Path) -> None:
             await client.send_all(request())
             await hear(client, size)
         assert steps.count == 0
-        await client.send_all(request("/big.bin", "Connection: close"))
-        assert read_answer(await hear_all(client)).body == BIG
+        await client.send_all(request("/ten.txt", "Connection: close", "Content-Length: 1"))
+        await wait_all_tasks_blocked()
+        await client.send_all(b"x")
+        assert read_answer(await hear_all(client)).body == TEN
         assert steps.count > 0
         trio.lowlevel.remove_instrument(steps)
 
@@ -152,15 +154,20 @@ async def test_a_cancellation_that_comes_too_late(root: Path, monkeypatch: pytes
     end the next one.
     """
     async with serving(root) as (site, address, handlers):
-        answer = site.exchange.answer
+        answer = site.exchange.answer_nowait
 
-        async def cancelled(request: Request) -> Answer:
-            found = await answer(request)
-            for deadline in site.deadlines._deadlines:
-                deadline.cancel()
-            return found
+        def cancelled(request: Request, moment: int = 0) -> Looking:
+            async def cancel() -> Answer:
+                found = answer(request)
+                if not isinstance(found, Response | FileAnswer):
+                    found = await found()
+                for deadline in site.deadlines._deadlines:
+                    deadline.cancel()
+                return found
 
-        monkeypatch.setattr(site.exchange, "answer", cancelled)
+            return cancel
+
+        monkeypatch.setattr(site.exchange, "answer_nowait", cancelled)
         assert read_answer(await ask(address)).body == TEN
         monkeypatch.undo()
         await wait_all_tasks_blocked()
@@ -192,7 +199,7 @@ async def test_a_bug_ends_its_connection_alone(
         size = len(await other.receive_some())
         answer = site.exchange.answer_nowait
 
-        def stumble(request: Request, moment: int = 0) -> Answer | None:
+        def stumble(request: Request, moment: int = 0) -> Answer | Looking:
             if request.path == b"/bug":
                 raise RuntimeError("a bug")
             return answer(request, moment)

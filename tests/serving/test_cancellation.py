@@ -127,7 +127,7 @@ async def test_every_checkpoint(root: Path, run_sync: Callable[[], RunSync], ope
         assert [answer.status for answer in answers] == STATUSES
         assert (answers[0].body, answers[1].body) == (BIG, TEN)
         assert steps > 20
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def test_every_checkpoint_with_the_cache(root: Path) -> None:

@@ -353,7 +353,7 @@ async def test_a_peer_that_leaves_is_counted(root: Path) -> None:
 
 
 @replaces_a_method
-@pytest.mark.parametrize("broken", ["answer_nowait", "answer"])
+@pytest.mark.parametrize("broken", ["answer_nowait", "_answer_with"])
 async def test_a_bug_ends_its_connection_only(
     root: Path, broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import NOW, hear_all, request
 from trio_evserver.semantics.message import Request
-from trio_evserver.serving.answer import Answer
+from trio_evserver.serving.answer import Answer, Looking
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.readiness import Hub, HubReadiness, TrioReadiness
 from trio_evserver.serving.site import Site, open_site
@@ -160,7 +160,7 @@ async def test_one_moment_for_all(root: Path) -> None:
     async with scene(root) as stage:
         answer = stage.site.exchange.answer_nowait
 
-        def listen_in(request: Request, moment: int = 0) -> Answer | None:
+        def listen_in(request: Request, moment: int = 0) -> Answer | Looking:
             moments.append(moment)
             return answer(request, moment)
 

@@ -78,7 +78,7 @@ async def test_targets(
     disk = Disk(Capabilities(openat2=openat2))
     async with open_site(root, disk=disk, run_sync=run_inline) as site:
         heard = await talk(site, request(target))
-    disk.mounts.close()
+    disk.shutdown()
     answer = read_answer(heard)
     assert answer.status == status, why
     assert body is None or answer.body == body
@@ -223,7 +223,7 @@ async def test_errors_of_the_disk(
     disk = Failing(code)
     async with open_site(root, NO_CACHE, disk=disk, run_sync=run_inline) as site:
         answers = [read_answer(await talk(site, request("/ten.txt"))) for _ in range(3)]
-    disk.mounts.close()
+    disk.shutdown()
     assert {answer.status for answer in answers} == {status}, why
     assert answers[0].fields.get("Retry-After") == ("1" if status == 503 else None)
     assert os.strerror(code).encode() not in answers[0].body
@@ -236,7 +236,7 @@ async def test_a_disk_that_fails_at_once(root: Path, caplog: pytest.LogCaptureFi
     disk = Failing(errno.EIO, reads_from=0)
     async with open_site(root, NO_CACHE, disk=disk, run_sync=run_inline) as site:
         first = read_answer(await talk(site, request("/big.bin")))
-    disk.mounts.close()
+    disk.shutdown()
     assert first.status == 500
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
@@ -249,7 +249,7 @@ async def test_a_disk_that_fails_later(
     async with open_site(root, NO_CACHE, disk=disk, run_sync=run_inline, clock=lambda: NOW) as site:
         heard = await talk(site, request("/big.bin") + request())
         assert site.statistics().held == 0
-    disk.mounts.close()
+    disk.shutdown()
     head, _, body = heard.partition(b"\r\n\r\n")
     assert b"Content-Length: %d" % len(BIG) in head
     assert BIG.startswith(body)

@@ -38,7 +38,7 @@ async def held_up(root: Path) -> AsyncIterator[tuple[Site, SlowDisk, tuple[str, 
             finally:
                 disk.let_go()
                 nursery.cancel_scope.cancel()
-    disk.mounts.close()
+    disk.shutdown()
 
 
 async def ask(site: Site, address: tuple[str, int], data: bytes) -> trio.SocketStream:

@@ -14,7 +14,7 @@ from tests.files.making import document_root, file_cache, path_of, wait_tick
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.message import Request
-from trio_evserver.serving.answer import Answer
+from trio_evserver.serving.answer import Answer, Looking
 from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.site import open_site
 from trio_evserver.serving.socket_transport import SocketTransport
@@ -74,7 +74,7 @@ async def connection(root: Path, said: bytes = b"") -> AsyncIterator[tuple[socke
             pytest.skip("no epoll here")
         answer = site.exchange.answer_nowait
 
-        def listen_in(request: Request, moment: int = 0) -> Answer | None:
+        def listen_in(request: Request, moment: int = 0) -> Answer | Looking:
             moments.append(moment)
             return answer(request, moment)
 

@@ -21,7 +21,8 @@ from tests.serving.conversations import (
     small_listener,
 )
 from tests.serving.test_listener import MemoryListener
-from trio_evserver.semantics.message import Request
+from trio_evserver.semantics.message import Request, Response
+from trio_evserver.serving.answer import FileAnswer, Looking
 from trio_evserver.serving.binding import BindError
 from trio_evserver.serving.exchange import Exchange
 from trio_evserver.serving.options import Options
@@ -197,14 +198,18 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked, self.let_go = trio.Event(), trio.Event()
-        answer = Exchange.answer
+        answer = Exchange.answer_nowait
 
-        async def held(exchange: Exchange, request: Request) -> object:
-            self.asked.set()
-            await self.let_go.wait()
-            return await answer(exchange, request)
+        def held(exchange: Exchange, request: Request, moment: int = 0) -> Looking:
+            async def wait() -> Response | FileAnswer:
+                self.asked.set()
+                await self.let_go.wait()
+                found = answer(exchange, request)
+                return found if isinstance(found, Response | FileAnswer) else await found()
 
-        monkeypatch.setattr(Exchange, "answer", held)
+            return wait
+
+        monkeypatch.setattr(Exchange, "answer_nowait", held)
 
 
 @replaces_a_method

@@ -12,7 +12,7 @@ from tests.serving.conversations import connect, open_descriptors, opened, reque
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
-from trio_evserver.serving.site import content_limit, open_site
+from trio_evserver.serving.site import open_site
 
 
 async def test_what_cannot_be_opened(tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ async def test_reads_in_flight_are_bounded(root: Path) -> None:
 )
 def test_content_limit(cache_size: int, limit: int) -> None:
     """One file never takes more than an eighth of the cache, nor more than a quarter of a MiB."""
-    assert content_limit(FileOptions(cache_size=cache_size)) == limit
+    assert FileOptions(cache_size=cache_size).content_limit == limit

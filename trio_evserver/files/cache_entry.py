@@ -3,6 +3,7 @@
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.page_cache import PageCache
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation, without_content
 
@@ -15,16 +16,19 @@ USUAL_NAME = 256
 class Entry:
     """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds).
 
-    `is_apart`: its content has a file of its own in memory.
+    `is_apart`: its content has a file of its own in memory; `may_be_apart`: it could have one, although it is
+    not held in memory.
     """
 
-    __slots__ = ("checked", "cost", "file", "is_apart", "moment", "probe", "refusal", "representation")
+    __slots__ = (
+        "checked", "cost", "file", "is_apart", "may_be_apart", "moment", "probe", "refusal", "representation",
+    )  # fmt: skip
 
     def __init__(self, found: Lease | Refusal, probe: bytes, checked: float) -> None:
         self.checked = checked
         self.probe = probe
         self.moment = 0
-        self.is_apart = False
+        self.is_apart = self.may_be_apart = False
         self.cost = ENTRY_COST
         self.file: OpenFile | None = None
         self.representation: Representation | None = None
@@ -36,15 +40,25 @@ class Entry:
             self.representation = found.representation
             self.cost += len(found.representation.content or b"")
 
-    def set_apart(self) -> bool:
-        """Move content into a file in memory; whether there was any, and it could be."""
+    def set_apart(self, page_cache: PageCache) -> bool:
+        """Put the content into a file in memory; whether it was at hand, and could be."""
         file, representation = self.file, self.representation
-        if file is None or representation is None or representation.content is None:
+        if file is None or representation is None:
             return False
-        file.copy = open_memory_file(representation.content)
-        if file.copy is None:
-            return False
-        self.representation = without_content(representation)
+        if representation.content is not None:
+            file.copy = open_memory_file(representation.content)
+            if file.copy is None:
+                return False
+            self.representation = without_content(representation)
+        else:
+            try:
+                file.copy = page_cache.copy(file)
+            except BlockingIOError:  # another time
+                return False
+            self.may_be_apart = False
+            if file.copy is None:
+                return False
+            self.cost += representation.size
         self.is_apart = True
         return True
 

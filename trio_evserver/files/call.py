@@ -14,25 +14,39 @@ import trio
 T = TypeVar("T")
 
 
+def _drop(what: object) -> None:
+    pass
+
+
 class Call(Generic[T]):
     """`job()`, whose result goes to the task that waits for it, or to `unwanted` where that has left.
+
+    Where nobody waits `over` is called, on the event loop, when the job has ended or turns out never to run.
 
     `asked`, `began` and `ended` are moments of the gate's clock, 0 until they come. `never_ran` tells that
     the asker has to give back what the job would have.
     """
 
     __slots__ = (
-        "_error", "_has_ended", "_is_left", "_is_over", "_job", "_lock", "_result", "_task", "_unwanted",
-        "asked", "began", "ended", "never_ran", "queue", "refusable",
+        "_has_ended", "_is_left", "_is_over", "_job", "_lock", "_over", "_result", "_task", "_unwanted",
+        "asked", "began", "ended", "error", "never_ran", "queue", "refusable",
     )  # fmt: skip
 
-    def __init__(self, job: Callable[[], T], unwanted: Callable[[T], object], *, refusable: bool) -> None:
+    def __init__(
+        self,
+        job: Callable[[], T],
+        *,
+        refusable: bool,
+        unwanted: Callable[[T], object] = _drop,
+        over: "Callable[[Call[T]], object]" = _drop,
+    ) -> None:
         self._job = job
         self._unwanted = unwanted
+        self._over = over
         self._lock = threading.Lock()
         self._task: trio.lowlevel.Task | None = None
-        self._error: BaseException | None = None
         self._has_ended = self._is_left = self._is_over = False
+        self.error: BaseException | None = None
         self.refusable = refusable
         self.never_ran = True
         self.asked = self.began = self.ended = 0.0
@@ -52,7 +66,7 @@ class Call(Generic[T]):
         if not self._is_over:
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort)
-        error, self._error = self._error, None
+        error, self.error = self.error, None
         if error is not None:
             try:
                 raise error
@@ -68,7 +82,7 @@ class Call(Generic[T]):
             self.never_ran = False
             with self._lock:
                 self._is_left = True
-                has_result = self._has_ended and self._error is None
+                has_result = self._has_ended and self.error is None
             if has_result:
                 self._unwanted(self._result)
         return trio.lowlevel.Abort.SUCCEEDED
@@ -82,7 +96,7 @@ class Call(Generic[T]):
 
     def fail(self, error: BaseException) -> None:
         """It was taken out of its queue, and will not run."""
-        self._error = error
+        self.error = error
         self._wake()
 
     def _wake(self) -> None:
@@ -90,6 +104,7 @@ class Call(Generic[T]):
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
             self._task = None
+        self._over(self)
 
     # The thread
 
@@ -98,9 +113,9 @@ class Call(Generic[T]):
         try:
             self._result = self._job()
         except BaseException as error:
-            self._error = error
+            self.error = error
         with self._lock:
             self._has_ended = True
-            is_unwanted = self._is_left and self._error is None
+            is_unwanted = self._is_left and self.error is None
         if is_unwanted:
             self._unwanted(self._result)

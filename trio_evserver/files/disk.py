@@ -12,25 +12,21 @@ Sources: openat2(2), preadv2(2), open(2), proc_pid_mountinfo(5).
 import ctypes
 import errno
 import os
-import stat
+from contextlib import suppress
 from typing import TypeAlias
 
 import msgspec
 
-from trio_evserver.files import openat2
+from trio_evserver.files import openat2, path_walk
+from trio_evserver.files.identity import identity_of
 from trio_evserver.files.mounts import MountTable
+from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.path_walk import DIRECTORY, READ
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-# O_NONBLOCK: opening a FIFO must not wait for its writer. O_NOCTTY: a terminal in the root must not become
-# ours.
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-# O_PATH needs only search permission on a directory, as a plain path walk does.
-_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-
 _BENEATH = openat2.BENEATH | openat2.NO_MAGICLINKS
 _RENAME_RACES = 16  # "..", met in a link while a rename is under way, is EAGAIN: openat2(2) says to try again
-_MAX_LINKS = 40  # as the kernel's own MAXSYMLINKS
 
 # To learn which pages are in memory they are copied, all to one place, which stays in the processor's first
 # cache. One call takes IOV_MAX places, linux/uio.h. (mincore(2) and cachestat(2) tell only a file's owner.)
@@ -45,27 +41,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     sendfile: bool = True
 
 
-class Identity(msgspec.Struct, frozen=True, gc=False):
-    """What distinguishes a file and its content from any other, as far as stat(2) can tell; times in
-    nanoseconds.
-    """
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    """The identity in a stat result."""
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
 class Disk:
     """File-system calls, by the best way at hand; each raises OSError as the call does.
 
-    A `cached` call raises BlockingIOError instead of waiting for a device.
+    A `cached` call raises BlockingIOError instead of waiting for a device: with EAGAIN for its number where
+    the kernel was asked, and now begins to read.
     """
 
     def __init__(self, capabilities: Capabilities = Capabilities()) -> None:
@@ -83,7 +63,9 @@ class Disk:
                     self._resident = resident
         self._nowait = capabilities.nowait and hasattr(os, "RWF_NOWAIT")
         self._without_nowait: set[int] = set()
+        self._with_nowait: set[int] = set()
         self._sendfile = capabilities.sendfile and self._nowait
+        self._null = self._open_null() if self._sendfile else None
 
     def __repr__(self) -> str:
         return f"<Disk openat2={self.has_openat2} nowait={self._nowait} sendfile={self._sendfile}>"
@@ -93,21 +75,28 @@ class Disk:
         """Whether paths are contained by openat2."""
         return self._waiting is not None
 
+    def shutdown(self) -> None:
+        """Let go of what it has open itself; nothing is asked of it any more."""
+        self.mounts.close()
+        null, self._null = self._null, None
+        if null is not None:
+            null.release()  # a thread that was left behind may still use it
+
     # Opening
 
     def open_directory(self, path: bytes) -> int:
         """A descriptor for walking down from the directory at `path`; symbolic links are followed."""
-        return os.open(path, _DIRECTORY)
+        return os.open(path, DIRECTORY)
 
     def open_directory_cached(self, path: bytes) -> int:
         """As `open_directory`, from the kernel's name cache alone."""
         if self._resident is None:
             raise BlockingIOError
-        return self._openat2(self._resident, openat2.AT_FDCWD, path, openat2.CACHED, _DIRECTORY)
+        return self._openat2(self._resident, openat2.AT_FDCWD, path, openat2.CACHED, DIRECTORY)
 
     def open_file(self, path: bytes) -> int:
         """A descriptor for reading the file at `path`; symbolic links are followed."""
-        return os.open(path, _READ)
+        return os.open(path, READ)
 
     def open_beneath(self, root: int, path: bytes, *, follow: bool) -> int:
         """A descriptor for reading `path` below the directory `root`, which no name or link in it can leave.
@@ -116,7 +105,7 @@ class Disk:
         EXDEV. Without it every link is ELOOP.
         """
         if self._waiting is None:
-            return self._walk(root, path, follow)
+            return path_walk.open_beneath(self, root, path, follow)
         resolve = _BENEATH | (0 if follow else openat2.NO_SYMLINKS)
         for _ in range(_RENAME_RACES):
             try:
@@ -127,7 +116,7 @@ class Disk:
 
     def open_anywhere(self, root: int, path: bytes) -> int:
         """A descriptor for reading `path` from the directory `root`, wherever links lead."""
-        return os.open(path, _READ, dir_fd=root)
+        return os.open(path, READ, dir_fd=root)
 
     def open_beneath_cached(self, root: int, path: bytes, *, follow: bool) -> int:
         """As `open_beneath`, from the kernel's name cache alone and without leaving the mount of `root`."""
@@ -142,7 +131,7 @@ class Disk:
             raise
 
     def _openat2(
-        self, syscall: openat2.Syscall, root: int, path: bytes, resolve: int, flags: int = _READ
+        self, syscall: openat2.Syscall, root: int, path: bytes, resolve: int, flags: int = READ
     ) -> int:
         how = openat2.OpenHow(flags, 0, resolve)
         while True:
@@ -156,60 +145,15 @@ class Disk:
     def _knows(self, syscall: openat2.Syscall, resolve: int) -> bool:
         """Whether openat2 exists and takes these flags."""
         try:
-            descriptor = self._openat2(syscall, openat2.AT_FDCWD, b".", resolve, _DIRECTORY)
+            descriptor = self._openat2(syscall, openat2.AT_FDCWD, b".", resolve, DIRECTORY)
         except OSError as error:
             return isinstance(error, BlockingIOError)
         os.close(descriptor)
         return True
 
-    def _walk(self, root: int, path: bytes, follow: bool) -> int:
-        """`open_beneath` without openat2: one name at a time, reading links itself, so that nothing is left
-        to race.
-        """
-        parents = [root]
-        names = path.split(b"/")[::-1]
-        links = 0
-        try:
-            while True:
-                name = names.pop()
-                if name == b"..":
-                    if len(parents) == 1:
-                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-                    self.close(parents.pop())
-                elif name not in (b"", b"."):
-                    flags = (_DIRECTORY if names else _READ) | os.O_NOFOLLOW
-                    try:
-                        opened = os.open(name, flags, dir_fd=parents[-1])
-                    except OSError as error:
-                        target = self._link(parents[-1], name, error)
-                        links += 1
-                        if not follow or links > _MAX_LINKS:
-                            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
-                        if target.startswith(b"/"):
-                            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV)) from error
-                        names += target.split(b"/")[::-1]
-                    else:
-                        if not names:
-                            return opened
-                        parents.append(opened)
-                if not names:  # the last name was "..", "." or empty: a directory
-                    return os.open(b".", _READ, dir_fd=parents[-1])
-        finally:
-            for parent in parents[1:]:
-                self.close(parent)
-
-    def _link(self, directory: int, name: bytes, refused: OSError) -> bytes:
-        """Where the link `name` leads; raises `refused`, the reason why it could not be opened, if it is no
-        link.
-        """
-        # A link under O_NOFOLLOW is ELOOP on Linux and macOS, EMLINK on FreeBSD, and ENOTDIR where
-        # O_DIRECTORY is judged first.
-        if refused.errno not in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR):
-            raise refused
-        try:
-            return os.readlink(name, dir_fd=directory)
-        except OSError:
-            raise refused from None
+    def read_link(self, directory: int, name: bytes) -> bytes:
+        """Where the link `name` leads."""
+        return os.readlink(name, dir_fd=directory)
 
     def close(self, descriptor: int) -> None:
         """Close it; what close(2) reports about a file that was only read changes nothing and is dropped."""
@@ -263,10 +207,55 @@ class Disk:
             raise BlockingIOError
         # Linux 5.9 and 5.10 say 0 where they mean EAGAIN; a file that has shrunk is found by the worker.
         if count == 0:
-            raise BlockingIOError
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return count
 
-    # Sending
+    # The page cache
+
+    def tells_residency(self, descriptor: int, device: int) -> bool:
+        """Whether what is in the page cache of an open file of `device`, which is not empty, can be told
+        without waiting, and be sent in place.
+        """
+        if device in self._with_nowait:
+            return self._sendfile
+        if not self._sendfile or device in self._without_nowait:
+            return False
+        with suppress(BlockingIOError):
+            try:
+                os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+            except OSError as error:
+                if error.errno == errno.EOPNOTSUPP:
+                    self._without_nowait.add(device)
+                    return False
+                raise
+        self._with_nowait.add(device)
+        return True
+
+    def make_resident(self, descriptor: int, length: int, offset: int) -> None:
+        """Wait until the page cache holds `length` bytes from `offset`, as far as the file goes."""
+        null = self._null
+        if null is not None:
+            null.acquire()
+            try:
+                length, offset = self._splice(descriptor, null.descriptor, length, offset)
+            finally:
+                null.release()
+        while length > 0:
+            count = os.preadv(descriptor, _PROBE[: -(-length // len(_PROBE[0]))], offset)
+            length, offset = length - count if count else 0, offset + count
+
+    def _splice(self, descriptor: int, null: int, length: int, offset: int) -> tuple[int, int]:
+        """To where nothing is kept: sendfile(2) waits for each page and hands it on without a copy; what it
+        could not do.
+        """
+        with suppress(OSError):  # if it is the disk's, reading meets it, too
+            while length > 0 and (count := os.sendfile(null, descriptor, offset, length)):
+                length, offset = length - count, offset + count
+        return length, offset
+
+    def _open_null(self) -> OpenFile:
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        return OpenFile(null, identity_of(os.fstat(null)), mount=b"/", local=True, close=self.close)
 
     def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
         """How many of `length` bytes from `offset` the page cache holds without a gap, at least 1 and at most
@@ -284,17 +273,7 @@ class Disk:
             if error.errno != errno.EOPNOTSUPP:
                 raise
             self._without_nowait.add(device)
-            count = 0
+            raise BlockingIOError from error
         if count == 0:  # as in `read_cached`
-            raise BlockingIOError
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return min(count, length)
-
-
-def is_regular(status: os.stat_result) -> bool:
-    """Whether it is a regular file, the only kind that is served."""
-    return stat.S_ISREG(status.st_mode)
-
-
-def is_directory(status: os.stat_result) -> bool:
-    """Whether it is a directory."""
-    return stat.S_ISDIR(status.st_mode)

@@ -11,19 +11,20 @@ it found is still so. However many ask at the same time, a slow disk is asked tw
 import errno
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 
 import trio
 
 from trio_evserver.files.cache_entry import USUAL_NAME, Entry
 from trio_evserver.files.disk import Disk
-from trio_evserver.files.document_root import DocumentRoot, Opened, Unread
+from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.failures import refusal_for
 from trio_evserver.files.fill import Fill
-from trio_evserver.files.gate import DiskBusyError
 from trio_evserver.files.lease import Lease
+from trio_evserver.files.loader import Loader
+from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import FileOptions
+from trio_evserver.files.page_cache import PageCache
 from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal
@@ -56,12 +57,14 @@ class FileCache:
         self._options = options
         self._describe = describe
         self._nursery = nursery
+        self._loader = Loader(root, workers, self._make_room)
+        self._page_cache = PageCache(disk, workers, enabled=options.cached_reads)
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._fills: dict[bytes, Fill] = {}
         self._capacity = options.cache_size  # in bytes; 0 once closed
         self._size = 0
         self._copies = 0
-        self._hits = self._inline_fills = self._worker_fills = self._joined = self._evicted = 0
+        self._hits = self._inline_fills = self._joined = self._evicted = 0
 
     def __repr__(self) -> str:
         return f"<FileCache {len(self._entries)} entries, {self._size} bytes>"
@@ -73,7 +76,7 @@ class FileCache:
             size=self._size,
             hits=self._hits,
             inline_fills=self._inline_fills,
-            worker_fills=self._worker_fills,
+            worker_fills=self._loader.count,
             joined=self._joined,
             evicted=self._evicted,
         )
@@ -112,14 +115,40 @@ class FileCache:
         return entry
 
     def set_apart(self, entry: Entry) -> bool:
-        """Move content that is kept in memory into a file there, from which it is sent without a copy; False
-        where that cannot be done, or takes a descriptor that an entry has. An entry that is asked for again
-        is worth it.
+        """Put the content of a small file into a file in memory, from which it is sent without a copy and
+        without a question; False where that cannot be done, or takes a descriptor that an entry has. An
+        entry that is asked for again is worth it.
         """
-        if len(self._entries) + self._copies >= self._options.cache_files or not entry.set_apart():
+        if len(self._entries) + self._copies >= self._options.cache_files:
+            return False
+        cost = entry.cost
+        if not entry.set_apart(self._page_cache):
             return False
         self._copies += 1
-        return True
+        self._size += entry.cost - cost
+        self._fit()
+        return entry.is_apart
+
+    def look(self, path: ResourcePath) -> Lease | Refusal | Unread | None:
+        """What is found at `path` without waiting, where `find_nowait` has no entry: a lease, or why there is
+        none. Otherwise whoever asks awaits `fetch`, and hands over what else this says.
+        """
+        if not self._options.cached_reads:
+            return None
+        mount = self._root.mount_of(path)
+        ask = self._workers.may_ask(mount)
+        try:
+            opened = self._root.load_cached(path, ask=ask)
+        except BlockingIOError:
+            return None
+        if isinstance(opened, Unread):
+            if ask:
+                self._workers.missed(mount)
+            return opened
+        if isinstance(opened, Refusal) and opened.status not in _KEPT:
+            return None  # the machine is in trouble, which the loader can help
+        self._inline_fills += 1
+        return self._take(_key(path), opened)
 
     async def find(self, path: ResourcePath) -> Lease | Refusal:
         """A lease on the file at `path`, which its taker releases, or why there is none.
@@ -133,18 +162,21 @@ class FileCache:
         entry = self.find_nowait(path)
         if entry is not None:
             return entry.lease()
-        found = self._look_inline(path) if self._options.cached_reads else None
-        if isinstance(found, Unread):
-            if by_name:
-                self._close(found)
-                found = None
-        elif found is not None:
+        found = self.look(path)
+        if isinstance(found, Lease | Refusal):
             return found
+        if by_name:
+            self._loader.close(found)
+            found = None
+        return await self.fetch(path, found)
+
+    async def fetch(self, path: ResourcePath, unread: Unread | None) -> Lease | Refusal:
+        """As `find`, where neither `find_nowait` nor `look` knew; takes over what that left unread."""
         entry = self._entries.get(_key(path))
         # Of an entry with a probe stat(2) has just said that it is another file.
         if entry is None or entry.probe or trio.current_time() - entry.checked >= self._options.revalidate:
-            return await self._fill(path, found)
-        self._close(found)
+            return await self._fill(path, unread)
+        self._loader.close(unread)
         self._hits += 1
         return entry.lease()
 
@@ -153,21 +185,6 @@ class FileCache:
         self._capacity = 0
         while self._entries:
             self._evict()
-
-    def _look_inline(self, path: ResourcePath) -> Lease | Refusal | Unread | None:
-        """What is found without waiting; `Unread`: have a worker read it; None: ask a worker, also where the
-        machine is in trouble, which `_load` can help.
-        """
-        try:
-            opened = self._root.load_cached(path)
-        except BlockingIOError:
-            return None
-        if isinstance(opened, Unread):
-            return opened
-        if isinstance(opened, Refusal) and opened.status not in _KEPT:
-            return None
-        self._inline_fills += 1
-        return self._take(_key(path), opened)
 
     def _take(self, key: bytes, opened: Opened | Refusal) -> Lease | Refusal:
         """What was found, as a lease of its own, kept for others if it may be."""
@@ -184,7 +201,10 @@ class FileCache:
         if keep and self._capacity:
             opened.file.acquire()
             probe = opened.probe if opened.file.local and self._options.cached_reads else b""
-            self._keep(key, Entry(lease, probe, trio.current_time()))
+            entry = Entry(lease, probe, trio.current_time())
+            is_small = 0 < representation.size <= self._options.content_limit
+            entry.may_be_apart = is_small and bool(probe) and representation.content is None
+            self._keep(key, entry)
         return lease
 
     def _keep(self, key: bytes, entry: Entry) -> None:
@@ -227,7 +247,7 @@ class FileCache:
             fill = self._fills[key] = Fill(begun=unread is not None)
             self._nursery.start_soon(self._run_fill, path, unread, fill)
             return await fill.wait()
-        self._close(unread)
+        self._loader.close(unread)
         self._joined += 1
         late = fill.begun
         found = await fill.wait()
@@ -243,52 +263,20 @@ class FileCache:
         key = _key(path)
         outcome: Lease | Refusal = refusal_for(OSError(errno.ECANCELED, "the fill was cancelled"))
         try:
-            outcome = self._take(key, await self._load(path, unread, fill))
+            outcome = self._take(key, await self._loader.load(path, unread, fill))
         except Exception as error:  # a bug: those who wait get an answer, and the server goes on for others
             outcome = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, repr(error))
         finally:
             del self._fills[key]
             fill.finish(outcome)
 
-    async def _load(self, path: ResourcePath, unread: Unread | None, fill: Fill) -> Opened | Refusal:
-        try:
-            opened = await self._ask_worker(path, unread, fill)
-            if _is_exhausted(opened) and self._entries:
-                # Out of descriptors, most likely: those of the cache are the ones that can be had back.
-                for _ in range((len(self._entries) + 1) // 2):
-                    self._evict()
-                opened = await self._ask_worker(path, None, fill)
-        except DiskBusyError as error:
-            return refusal_for(error)
-        return opened
-
-    async def _ask_worker(self, path: ResourcePath, unread: Unread | None, fill: Fill) -> Opened | Refusal:
-        def load() -> Opened | Refusal:
-            fill.begun = True
-            return self._root.load(path) if unread is None else self._root.read(unread, path)
-
-        self._worker_fills += 1
-        return await self._workers.run(
-            load,
-            mount=self._root.mount_of(path),
-            refusable=True,
-            never_ran=partial(self._close, unread),
-            unwanted=_discard,
-        )
-
-    def _close(self, unread: Unread | None) -> None:
-        if unread is not None:
-            self._root.close(unread)
-
-
-def _is_exhausted(opened: Opened | Refusal) -> bool:
-    return isinstance(opened, Refusal) and opened.status is HTTPStatus.SERVICE_UNAVAILABLE
+    def _make_room(self) -> bool:
+        """Let go of half of the entries, if there are any."""
+        had_some = bool(self._entries)
+        for _ in range((len(self._entries) + 1) // 2):
+            self._evict()
+        return had_some
 
 
 def _key(path: ResourcePath) -> bytes:
     return path.relative + b"/" if path.directory else path.relative
-
-
-def _discard(opened: Opened | Refusal) -> None:
-    if isinstance(opened, Opened):
-        opened.file.release()

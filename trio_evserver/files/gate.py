@@ -21,22 +21,34 @@ import trio
 from trio_evserver.files.call import Call
 from trio_evserver.files.statistics import GateStatistics
 
+# So many questions may be at the kernel's own reading: with what the threads are at they are to fit into the
+# queue of a device, which takes 64 requests at the least, and each of them is one request or two.
+_MOST_MISSES = 16
+_MISSES_STAY = 1.0  # seconds
+
 
 class DiskBusyError(OSError):
     """Too many calls wait for this disk already."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EAGAIN, f"the disk is busy: {reason}")
+        self.reason = reason
 
 
 class Share:
-    """What one disk has of the threads: so many more, and the calls that wait, first come, first served."""
+    """What one disk has of the threads: so many more, and the calls that wait, first come, first served.
 
-    __slots__ = ("left", "waiting")
+    `misses` are questions to the page cache that made the kernel read, less the calls that have ended since:
+    each is followed by one. `missed` is when the last of them was asked.
+    """
+
+    __slots__ = ("left", "missed", "misses", "waiting")
 
     def __init__(self, left: int) -> None:
         self.left = left
         self.waiting: deque[Call[Any]] = deque()
+        self.misses = 0
+        self.missed = 0.0
 
     def __repr__(self) -> str:
         return f"<Share {self.left} left, {len(self.waiting)} wait>"
@@ -140,11 +152,13 @@ class Gate:
         except IndexError:
             return None
 
-    def count(self, call: Call[Any]) -> None:
+    def count(self, call: Call[Any], share: Share) -> None:
         """A thread has ended a call."""
         self.hops += 1
         self.busy += call.ended - call.began
         self._count_wait(call.began - call.asked)
+        if share.misses:
+            share.misses -= 1
 
     def left(self, call: Call[Any]) -> None:
         """A call left its queue without having begun."""
@@ -153,6 +167,24 @@ class Gate:
     def _count_wait(self, wait: float) -> None:
         self.waited += wait
         self.longest_wait = max(self.longest_wait, wait)
+
+    # Questions to the page cache
+
+    def may_ask(self, share: Share) -> bool:
+        """Whether the event loop may ask about what may not be there, so that the kernel begins to read it:
+        not if that could find the queue of the device full.
+        """
+        if share.misses >= _MOST_MISSES:
+            # Some are followed by no call, as their peers have left: they are over when no other is.
+            if share.left < self._share or self.clock() - share.missed < _MISSES_STAY:
+                return False
+            share.misses = 0
+        return True
+
+    def missed(self, share: Share) -> None:
+        """A question made the kernel read."""
+        share.misses += 1
+        share.missed = self.clock()
 
     # Patience
 

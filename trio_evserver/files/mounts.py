@@ -21,7 +21,7 @@ class MountTable:
 
     def __init__(self, path: str = "/proc/self/mountinfo") -> None:
         self._types: dict[int, str] = {}
-        self._points: tuple[bytes, ...] = ()
+        self.points: tuple[bytes, ...] = ()  # another tuple whenever the table has been read
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         try:
@@ -50,7 +50,7 @@ class MountTable:
         """The mount point that the absolute `path` lies under by its name, links not followed, as of the last
         `is_local`; b"/" without a table. Makes no system call.
         """
-        for point in self._points:
+        for point in self.points:
             if path.startswith(point) and (path == point or point == b"/" or path[len(point)] == _SLASH):
                 return point
         return b"/"
@@ -76,7 +76,7 @@ class MountTable:
             pieces.append(piece)
         table = b"".join(pieces)
         self._types = parse_mountinfo(table)
-        self._points = parse_mount_points(table)
+        self.points = parse_mount_points(table)
 
 
 def parse_mountinfo(table: bytes) -> dict[int, str]:

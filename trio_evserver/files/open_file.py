@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from trio_evserver.files.disk import Identity
+from trio_evserver.files.identity import Identity
 
 
 class OpenFile:

@@ -4,6 +4,9 @@ from enum import Enum
 
 import msgspec
 
+_LARGEST_KEPT = 256 * 1024
+_CACHE_SHARE = 8
+
 
 class Symlinks(Enum):
     """Which symbolic links below the root are followed."""
@@ -46,3 +49,8 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     cache_files: int = 4096
     revalidate: float = 1.0
     cached_reads: bool = True
+
+    @property
+    def content_limit(self) -> int:
+        """The largest file, in bytes, that is kept in memory."""
+        return min(_LARGEST_KEPT, self.cache_size // _CACHE_SHARE)

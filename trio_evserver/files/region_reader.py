@@ -10,6 +10,7 @@ from time import monotonic
 
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.page_cache import PageCache, Warming
 from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
@@ -19,14 +20,8 @@ _MOST_CACHED = 1024 * 1024
 # What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
 _NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 
-
-# Pages that were in memory are taken to be there for so many seconds more: in that time the kernel does not
-# come round to pages that were just used, however little memory it has.
-_STAYS = 0.01
-_MOST_REMEMBERED = 64  # parts of one file
-
-# Less than this is read, and sent together with the head.
-_SMALL = 16 * 1024
+SMALL = 16 * 1024
+"""Less than so many bytes are read, and sent together with the head."""
 LONGEST_SPAN = 512 * 1024
 """What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn."""
 
@@ -50,29 +45,48 @@ class RegionReader:
         """`cached_reads`: the page cache is asked on the event loop, for `chunk_size` bytes at a time at
         most. `clock` tells seconds.
         """
-        self._clock = clock
         self._disk = disk
         self._workers = workers
-        self._cached_reads = cached_reads
+        self._page_cache = PageCache(disk, workers, enabled=cached_reads, clock=clock)
         self._without_sendfile: set[int] = set()  # devices
         # One for all replies: it stays in the processor's cache, and no page of it is ever cleared again.
         self._buffer = memoryview(bytearray(min(chunk_size, _MOST_CACHED)))
 
     def __repr__(self) -> str:
-        return f"<RegionReader cached_reads={self._cached_reads}>"
+        return f"<RegionReader of {self._page_cache!r}>"
 
     def find_whole(self, file: OpenFile, body: Parts) -> Span | None:
-        """The whole of `body`, where it is one part of the file, all of it can be sent in place, and it is
-        neither too short for that nor too long for a turn: good until the next checkpoint.
-        """
-        part = body.parts[0]
-        if len(body.parts) > 1 or isinstance(part, bytes) or not _SMALL <= part.length <= LONGEST_SPAN:
+        """The whole of `body`, where it is `_short`, and is there: good until the next checkpoint."""
+        region = self._short(file, body)
+        if region is None:
             return None
         try:
-            span = self.find_span(file, part)
+            span = self.find_span(file, region)
         except (OSError, FileChangedError):  # whatever it is, it comes again
             return None
-        return span if span.length == part.length else None
+        return span if span.length == region.length else None
+
+    def warm_whole(self, file: OpenFile, body: Parts) -> Warming | None:
+        """What brings the whole of `body` into the page cache, where it is `_short`. Raises DiskBusyError."""
+        region = self._short(file, body)
+        return None if region is None or file.copy is not None else self._page_cache.warm(file, region)
+
+    def _short(self, file: OpenFile, body: Parts) -> Region | None:
+        """What `body` consists of, where that is one part of the file, can be sent in place, and is neither
+        too short for that nor too long for a turn.
+        """
+        part = body.parts[0]
+        if len(body.parts) > 1 or isinstance(part, bytes) or not SMALL <= part.length <= LONGEST_SPAN:
+            return None
+        if file.copy is None and not (
+            file.identity.device not in self._without_sendfile and self._page_cache.knows(file)
+        ):
+            return None
+        return part
+
+    def is_short(self, file: OpenFile, body: Parts) -> bool:
+        """Whether `find_whole` says all that is to be known of the page cache."""
+        return self._short(file, body) is not None
 
     def find_span(self, file: OpenFile, region: Region) -> Span:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
@@ -80,24 +94,11 @@ class RegionReader:
         """
         if file.copy is not None:
             return Span(file.copy, region.offset, region.length)
-        device = file.identity.device
-        if not (self._cached_reads and file.local) or device in self._without_sendfile:
+        if file.identity.device in self._without_sendfile:
             raise BlockingIOError
-        length = self._resident_length(file, region)
+        length = self._page_cache.length(file, region)
         self._check(file)
         return Span(file.descriptor, region.offset, length)
-
-    def _resident_length(self, file: OpenFile, region: Region) -> int:
-        """What the page cache holds of the beginning of `region`; BlockingIOError: nothing."""
-        offset, length, now = region.offset, region.length, self._clock()
-        begins, until = file.resident.get(offset + length, (0, 0.0))
-        if begins <= offset and now < until:
-            return length
-        found = self._disk.cached_length(file.descriptor, file.identity.device, length, offset)
-        if len(file.resident) >= _MOST_REMEMBERED:
-            file.resident.clear()
-        file.resident[offset + found] = (offset, now + _STAYS)
-        return found
 
     def cannot_send(self, file: OpenFile, error: OSError) -> None:
         """A span of the file could not be sent: if it never can be, files of its device are read from now
@@ -116,9 +117,7 @@ class RegionReader:
         buffer = self._buffer[: region.length]
         if file.copy is not None:
             return buffer[: os.preadv(file.copy, [buffer], region.offset)]
-        if not (self._cached_reads and file.local):
-            raise BlockingIOError
-        length = self._disk.read_cached(file.descriptor, file.identity.device, buffer, region.offset)
+        length = self._page_cache.read(file, buffer, region.offset)
         self._check(file)
         return buffer[:length]
 

@@ -21,9 +21,9 @@ class GateStatistics(msgspec.Struct, frozen=True):
 
 class WorkerStatistics(msgspec.Struct, frozen=True):
     """Threads at work now and at most so far, each at one call at a time; calls that wait for one, were asked
-    for in all, and were ended by threads (hops); the bound; and calls refused because too many waited, or because they had waited too
-    long. Seconds that calls have `waited` for a thread, all together and at most, and that threads were
-    `busy` with them.
+    for in all, and were ended by threads (hops); the bound; and calls refused because too many waited, or
+    because they had waited too long. Seconds that calls have `waited` for a thread, all together and at most,
+    and that threads were `busy` with them.
     """
 
     in_flight: int

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from trio_evserver.files.disk import Identity
+from trio_evserver.files.identity import Identity
 from trio_evserver.files.options import ETagSource
 from trio_evserver.semantics.entity_tag import EntityTag
 

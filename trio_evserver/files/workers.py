@@ -95,7 +95,7 @@ class Workers:
         self._nursery = nursery
         self._run_sync: RunSync = trio.to_thread.run_sync if run_sync is None else run_sync  # type: ignore[assignment]  # its limiter may be "anything providing compatible acquire_on_behalf_of and release_on_behalf_of methods"
         self._token = trio.lowlevel.current_trio_token()
-        self._ended: deque[Call[Any]] = deque()
+        self._ended: deque[tuple[Call[Any], Share]] = deque()
         self._is_told = False
         self._is_patient = True  # nobody looks for calls that have waited too long
         self._total = 0
@@ -138,11 +138,10 @@ class Workers:
         `unwanted` in the worker thread. Either way exactly one of them or of the caller is handed what the
         job held.
         """
-        call = Call(job, unwanted, refusable=refusable)
-        self._total += 1
+        call = Call(job, refusable=refusable, unwanted=unwanted)
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            self._begin(call, self._gate.share_of(mount))
+            self.begin(call, mount)
             return await call.wait()
         except BaseException:
             if call.never_ran:
@@ -150,7 +149,13 @@ class Workers:
                 never_ran()
             raise
 
-    def _begin(self, call: Call[Any], share: Share) -> None:
+    def begin(self, call: Call[Any], mount: bytes) -> None:
+        """Set a thread to work on a call to the disk at `mount`, now or when it is its turn.
+
+        Raises DiskBusyError.
+        """
+        self._total += 1
+        share = self._gate.share_of(mount)
         if self._gate.enter(call, share):
             self._set_to_work(share, call)
         elif call.refusable and self._is_patient and self._gate.patience < math.inf:
@@ -162,6 +167,16 @@ class Workers:
             await trio.sleep_until(due)
             self._gate.refuse_late()
         self._is_patient = True
+
+    # Questions
+
+    def may_ask(self, mount: bytes) -> bool:
+        """Whether the event loop may ask the page cache of the disk at `mount` what may not be there."""
+        return self._gate.may_ask(self._gate.share_of(mount))
+
+    def missed(self, mount: bytes) -> None:
+        """It has asked, and the kernel begins to read."""
+        self._gate.missed(self._gate.share_of(mount))
 
     # Hands
 
@@ -195,7 +210,7 @@ class Workers:
             call.began = clock()
             call.run()
             call.ended = clock()
-            ended.append(call)
+            ended.append((call, share))
             # Append first, then look: what the event loop's last look missed is told anew.
             if not self._is_told:
                 self._is_told = True
@@ -208,6 +223,6 @@ class Workers:
         self._is_told = False
         ended = self._ended
         while ended:
-            call = ended.popleft()
-            self._gate.count(call)
+            call, share = ended.popleft()
+            self._gate.count(call, share)
             call.tell()

@@ -1,5 +1,6 @@
 """What an exchange hands to the connection."""
 
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
@@ -17,3 +18,5 @@ class FileAnswer(msgspec.Struct, frozen=True):
 
 
 Answer: TypeAlias = Response | FileAnswer
+Looking: TypeAlias = Callable[[], Awaitable[Answer]]
+"""What has to wait before there is an answer."""

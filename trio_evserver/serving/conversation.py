@@ -18,7 +18,7 @@ from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.response_head import CONTINUE
 from trio_evserver.semantics.message import Refusal, Request, Response
 from trio_evserver.semantics.respond import check_method
-from trio_evserver.serving.answer import Answer, FileAnswer
+from trio_evserver.serving.answer import Answer, FileAnswer, Looking
 from trio_evserver.serving.deadlines import Deadline, Phase
 from trio_evserver.serving.delivery import Delivery
 from trio_evserver.serving.exchange import CROWDED
@@ -145,10 +145,10 @@ class Conversation:
             return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation")
         return check_method(request.method)
 
-    def _give(self, request: Request, answer: Answer | None) -> Next:
-        """Send the answer that the exchange has, None if it has to look for one."""
-        if answer is None:
-            return partial(self._answer, request)
+    def _give(self, request: Request, answer: Answer | Looking) -> Next:
+        """Send the answer that the exchange has, or look for it."""
+        if not isinstance(answer, Response | FileAnswer):
+            return partial(self._look, request, answer)
         connection = self._persistence()
         if isinstance(answer, FileAnswer):
             return self._send_file_nowait(answer, connection)
@@ -215,10 +215,10 @@ class Conversation:
         await trio.lowlevel.checkpoint()
         return self._proceed()
 
-    async def _answer(self, request: Request) -> Next:
+    async def _look(self, request: Request, looking: Looking) -> Next:
         """Answer the request with what the exchange finds."""
         self._deadline.stop()
-        return self._go_on(self._give(request, await self._site.exchange.answer(request)))
+        return self._go_on(self._give(request, await looking()))
 
     async def _discard_body(self, request: Request) -> Next:
         """Read the request's body, which means nothing to any method served (RFC 9110 §9.3.1), and answer."""

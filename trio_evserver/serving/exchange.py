@@ -7,12 +7,13 @@ to be held (a lease) while the answer is sent.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
-from trio_evserver.files.document_root import Opened
 from trio_evserver.files.failures import RETRY_AFTER, refusal_for
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
+from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import ETagSource
 from trio_evserver.files.read_memory import ReadMemory
 from trio_evserver.files.validators import validators
@@ -26,7 +27,7 @@ from trio_evserver.semantics.representation import Representation, represent, wi
 from trio_evserver.semantics.resource_path import ResourcePath
 from trio_evserver.semantics.respond import answer, check_method, options, page
 from trio_evserver.semantics.target import resolve
-from trio_evserver.serving.answer import Answer, FileAnswer
+from trio_evserver.serving.answer import Answer, FileAnswer, Looking
 
 UNCOUNTED = 16 * 1024
 """Content of so many bytes is not counted as read and not yet sent: a socket takes it at once."""
@@ -52,8 +53,9 @@ class Exchange:
     def __repr__(self) -> str:
         return f"<Exchange {self._cache!r}>"
 
-    def answer_nowait(self, request: Request, moment: int = 0) -> Answer | None:
-        """The answer to `request`, where that can be had without waiting; None: ask `answer`.
+    def answer_nowait(self, request: Request, moment: int = 0) -> Answer | Looking:
+        """The answer to `request`, where that can be had without waiting, or what looks for it, to be called
+        and awaited: it may hold a file.
 
         The request had begun to arrive before `moment`, if that is not 0.
         """
@@ -65,7 +67,12 @@ class Exchange:
         entry = self._cache.find_nowait(path, moment)
         if entry is None or entry.representation is None:
             # Nothing hidden is ever looked for where it is not served, so that what was found is not hidden.
-            return self.refuse(_HIDDEN) if path.hidden and not self._hidden else None
+            if path.hidden and not self._hidden:
+                return self.refuse(_HIDDEN)
+            found = self._cache.look(path)
+            if found is None or isinstance(found, Unread):
+                return partial(self._look_for, request, path, found)
+            return self._answer_with(request, found)
         response = answer(request, entry.representation, self._policy)
         if isinstance(response, Refusal):
             return self.refuse(response)
@@ -77,23 +84,26 @@ class Exchange:
                 return self.answer_nowait(request, moment)
         elif not isinstance(body, Parts):
             return response
+        elif entry.may_be_apart:
+            self._cache.set_apart(entry)
         lease = entry.lease()
         assert isinstance(lease, Lease)
         return self._settle(request, response, lease)
 
-    async def answer(self, request: Request) -> Answer:
-        """The answer to a GET or HEAD of a resource that `answer_nowait` did not have at hand.
+    async def _look_for(self, request: Request, path: ResourcePath, unread: Unread | None) -> Answer:
+        """The answer to a GET or HEAD of a resource that has to be waited for; takes over what is `unread`.
 
         Cancellation: prompt, and nothing is held.
         """
-        path = resolve(request.path)
-        assert isinstance(path, ResourcePath)
-        lease = await self._cache.find(path)
-        if isinstance(lease, Lease):
-            return self._settle(request, answer(request, lease.representation, self._policy), lease)
-        if lease.status is HTTPStatus.MOVED_PERMANENTLY:
-            lease = _with_query(lease, request.query)
-        return self.refuse(lease)
+        return self._answer_with(request, await self._cache.fetch(path, unread))
+
+    def _answer_with(self, request: Request, found: Lease | Refusal) -> Answer:
+        """The answer with what the cache has found, which is taken over."""
+        if isinstance(found, Lease):
+            return self._settle(request, answer(request, found.representation, self._policy), found)
+        if found.status is HTTPStatus.MOVED_PERMANENTLY:
+            found = _with_query(found, request.query)
+        return self.refuse(found)
 
     def _settle(self, request: Request, response: Response | Refusal, lease: Lease) -> Answer:
         """The answer, which takes over the lease if its body is read from the file."""

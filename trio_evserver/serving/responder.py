@@ -111,7 +111,8 @@ class Responder:
         `send_nowait`. None: what the peer did not take, or all of it, `send_file` is to send.
         """
         self.sent = 0
-        span = None if lease.first else self._read_ahead.reader.find_whole(lease.file, body)
+        reader = self._read_ahead.reader
+        span = None if lease.first else reader.find_whole(lease.file, body)
         if span is not None:
             head = self._heads.head(response, connection)
             sent = self._transport.send_span_nowait(head, span)
@@ -119,6 +120,8 @@ class Responder:
             if self.sent == span.length:
                 return True
             self._pending = (head, b"", sent)
+            return None
+        if reader.is_short(lease.file, body) and not lease.first:
             return None
         data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
         if data is None:
@@ -150,6 +153,12 @@ class Responder:
         Raises OSError or FileChangedError while nothing has been sent, so that another answer can be given,
         and `BodyCutError` afterwards; ConnectionLost.
         """
+        if not self._pending[0] and await self._is_warmed(lease, body):
+            sent = self.send_file_nowait(response, body, lease, connection)
+            if sent is not None:
+                if not sent:
+                    await self.send_rest()
+                return
         (head, _, ahead), self._pending = self._pending, _NOTHING
         if not head:
             head = self._heads.head(response, connection)
@@ -172,6 +181,13 @@ class Responder:
             await self._send_parts(reading, part, head[ahead:])
         finally:
             reading.close()
+
+    async def _is_warmed(self, lease: Lease, body: Parts) -> bool:
+        """Whether a worker has brought all of a short body into the page cache. Raises DiskBusyError."""
+        warming = None if lease.first else self._read_ahead.reader.warm_whole(lease.file, body)
+        if warming is not None:
+            await warming.wait()
+        return warming is not None
 
     async def _send_parts(self, reading: Reading, part: Buffer | Span | None, head: bytes) -> None:
         yielded = 0

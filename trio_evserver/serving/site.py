@@ -18,8 +18,8 @@ from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.gate import Gate
-from trio_evserver.files.options import FileOptions
 from trio_evserver.files.read_ahead import ReadAhead
+from trio_evserver.files.region_reader import SMALL
 from trio_evserver.files.workers import RunSync, Workers
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.semantics.message import Request, Response
@@ -34,8 +34,6 @@ from trio_evserver.serving.statistics import Statistics
 
 # The largest file that is kept in memory, and no more than this part of the cache: one file must not empty
 # it.
-_LARGEST_KEPT = 256 * 1024
-_CACHE_SHARE = 8
 
 
 class Site:
@@ -178,7 +176,7 @@ async def open_site(
     with ExitStack() as resources:
         if disk is None:
             disk = Disk(Capabilities(nowait=options.files.cached_reads))
-            resources.callback(disk.mounts.close)
+            resources.callback(disk.shutdown)
         document_root = await trio.to_thread.run_sync(partial(_document_root, root, disk, options, clock))
         hub = open_hub() if use_hub else None
         if hub is not None:
@@ -232,16 +230,12 @@ def _document_root(
         index=options.index,
         symlinks=files.symlinks,
         etag=files.etag,
-        content_limit=content_limit(files),
+        content_limit=files.content_limit,
+        in_place=SMALL,
         first_read=files.chunk_size,
         close=_close_in_thread(disk),
         clock=lambda: int(clock() * 1e9),
     )
-
-
-def content_limit(files: FileOptions) -> int:
-    """The largest file, in bytes, that is kept in memory."""
-    return min(_LARGEST_KEPT, files.cache_size // _CACHE_SHARE)
 
 
 def _close_in_thread(disk: Disk) -> Callable[[int], None]:

@@ -1,0 +1,287 @@
+"""What is asked of the page cache, how much of that may make the kernel read, and what is to come into it."""
+
+import errno
+import os
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tests.files.making import make_workers, until_idle
+from trio_evserver.files.disk import Disk
+from trio_evserver.files.gate import DiskBusyError, Gate
+from trio_evserver.files.identity import identity_of
+from trio_evserver.files.open_file import OpenFile
+from trio_evserver.files.page_cache import PageCache
+from trio_evserver.files.workers import Workers
+from trio_evserver.semantics.message import Region
+
+SIZE = 100_000
+MOST = 16
+"""Questions that may be at the kernel's own reading."""
+ELSEWHERE = b"/elsewhere"
+
+
+class ColdDisk(Disk):
+    """A disk whose page cache is empty until a worker has waited for it, which it does once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.hot = False
+        self.waits = 0
+        self.error: OSError | None = None
+        self.go = threading.Event()
+
+    def _answer(self, length: int) -> int:
+        self.asked += 1
+        if not self.hot:
+            raise BlockingIOError(errno.EAGAIN, "cold")
+        return length
+
+    def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
+        return self._answer(length)
+
+    def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
+        return self._answer(len(buffer))
+
+    def make_resident(self, descriptor: int, length: int, offset: int) -> None:
+        self.waits += 1
+        assert self.go.wait(10)
+        if self.error is not None:
+            raise self.error
+
+
+class Scene:
+    """A page cache with a clock of its own, and files that are open."""
+
+    def __init__(self, path: Path, workers: Workers) -> None:
+        path.write_bytes(bytes(SIZE))
+        self.path = path
+        self.now = 100.0
+        self.disk = ColdDisk()
+        self.workers = workers
+        self.closed = 0
+        self.cache = PageCache(self.disk, workers, enabled=True, clock=lambda: self.now)
+
+    def open(self, mount: bytes = b"/") -> OpenFile:
+        descriptor = os.open(self.path, os.O_RDONLY)
+
+        def close(descriptor: int) -> None:
+            self.closed += 1
+            os.close(descriptor)
+
+        return OpenFile(descriptor, identity_of(os.fstat(descriptor)), mount=mount, local=True, close=close)
+
+    def ask(self, file: OpenFile, offset: int = 0, length: int = 1000) -> int | None:
+        try:
+            return self.cache.length(file, Region(offset, length))
+        except BlockingIOError:
+            return None
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    scene = Scene(tmp_path / "file", make_workers(4))
+    yield scene
+    scene.disk.go.set()
+    await until_idle(scene.workers)
+    scene.disk.shutdown()
+
+
+async def test_few_questions_make_the_kernel_read(scene: Scene) -> None:
+    """Beginning to read waits where the device's queue is full: so the event loop stops asking before that,
+    of the disk that is busy.
+    """
+    files = [scene.open() for _ in range(3 * MOST)]
+    for file in files:
+        assert scene.ask(file) is None
+    assert scene.disk.asked == MOST
+    elsewhere = scene.open(ELSEWHERE)
+    scene.ask(elsewhere)
+    assert scene.disk.asked == MOST + 1
+    buffer = memoryview(bytearray(10))
+    with pytest.raises(BlockingIOError):
+        scene.cache.read(files[0], buffer, 0)
+    assert scene.disk.asked == MOST + 1
+    for file in [*files, elsewhere]:
+        file.release()
+
+
+async def test_a_worker_makes_room_for_a_question(scene: Scene) -> None:
+    """Each call that has ended lets another be asked."""
+    file = scene.open()
+    for offset in range(MOST):
+        scene.ask(file, offset)
+    assert scene.disk.asked == MOST
+    for more in range(1, 4):
+        await scene.workers.run(lambda: None, mount=file.mount)
+        scene.ask(file, 1000 * more)
+        scene.ask(file, 1000 * more + 1)
+        assert scene.disk.asked == MOST + more
+    file.release()
+
+
+async def test_the_same_question_twice_is_one(scene: Scene) -> None:
+    """What is asked about again, to be read where it could not be sent, was begun already."""
+    file = scene.open()
+    for offset in range(MOST):
+        scene.ask(file, offset)
+        with pytest.raises(BlockingIOError):
+            scene.cache.read(file, memoryview(bytearray(1000)), offset)
+    assert scene.disk.asked == 2 * MOST - 1  # but for the last, when no more may be asked
+    file.release()
+
+
+async def test_questions_that_nothing_followed(autojump_clock: trio.testing.MockClock, scene: Scene) -> None:
+    """Peers may leave before a worker is asked: after a while without one at work they count no more."""
+    file = scene.open()
+    for offset in range(MOST + 5):
+        scene.ask(file, offset)
+    assert scene.disk.asked == MOST
+    await trio.sleep(0.9)
+    scene.ask(file, 5000)
+    assert scene.disk.asked == MOST
+    await trio.sleep(0.2)
+    scene.ask(file, 6000)
+    assert scene.disk.asked == MOST + 1
+    file.release()
+
+
+async def test_what_was_found_lately_may_be_asked(scene: Scene) -> None:
+    """A hot file is served on while the disk is busy with others: its pages are there, and nobody reads."""
+    hot, cold = scene.open(), scene.open()
+    scene.disk.hot = True
+    assert scene.ask(hot) == 1000
+    scene.disk.hot = False
+    for offset in range(MOST):
+        scene.ask(cold, offset)
+    scene.disk.hot = True
+    for now, found in [(100.5, 1000), (101.4, 1000), (103.0, None)]:
+        scene.now = now
+        assert scene.ask(hot) == found
+    hot.release()
+    cold.release()
+
+
+async def test_what_cannot_be_asked_is_no_miss(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that does not know the question reads nothing for it."""
+
+    def unknown(descriptor: int, device: int, length: int, offset: int) -> int:
+        raise BlockingIOError
+
+    file = scene.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.disk, "cached_length", unknown)
+        for offset in range(3 * MOST):
+            assert scene.ask(file, offset) is None
+    scene.ask(file)
+    assert scene.disk.asked == 1
+    file.release()
+
+
+@pytest.mark.parametrize(("enabled", "local"), [(False, True), (True, False)])
+async def test_nothing_is_asked(scene: Scene, enabled: bool, local: bool) -> None:
+    """Where it is not to be, and of files of a network."""
+    cache = PageCache(scene.disk, scene.workers, enabled=enabled)
+    file = scene.open()
+    file.local = local
+    assert not cache.knows(file)
+    with pytest.raises(BlockingIOError):
+        cache.length(file, Region(0, 1))
+    with pytest.raises(BlockingIOError):
+        cache.read(file, memoryview(bytearray(1)), 0)
+    assert scene.disk.asked == 0
+    file.release()
+
+
+async def test_many_wait_for_one_part(scene: Scene) -> None:
+    """However many want the same part of a file, one worker waits for it; afterwards it is known to be
+    there.
+    """
+    file = scene.open()
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(scene.cache.warm(file, Region(0, 1000)).wait)
+        nursery.start_soon(scene.cache.warm(file, Region(0, 2000)).wait)
+        await trio.testing.wait_all_tasks_blocked()
+        scene.disk.go.set()
+    assert scene.disk.waits == 2
+    assert scene.ask(file) == 1000
+    assert scene.disk.asked == 0
+    await scene.cache.warm(file, Region(0, 1000)).wait()
+    assert scene.disk.waits == 3, "the next one waits anew"
+    file.release()
+    assert scene.closed == 1
+
+
+async def test_whoever_waits_may_leave(scene: Scene) -> None:
+    """The worker goes on for the others, and the file stays open for it."""
+    file = scene.open()
+    warming = scene.cache.warm(file, Region(0, 1000))
+    with trio.move_on_after(0):
+        await warming.wait()
+    file.release()
+    assert scene.closed == 0, "a worker is still at it"
+    scene.disk.go.set()
+    await warming.wait()
+    await until_idle(scene.workers)
+    assert scene.closed == 1
+
+
+async def test_a_disk_that_fails(scene: Scene) -> None:
+    """Nothing is said to be there; whoever waited finds out by reading."""
+    file = scene.open()
+    scene.disk.error = OSError(errno.EIO, "broken")
+    scene.disk.go.set()
+    await scene.cache.warm(file, Region(0, 1000)).wait()
+    assert scene.ask(file) is None
+    assert scene.disk.asked == 1
+    file.release()
+    assert scene.closed == 1
+
+
+async def test_a_disk_that_is_busy(
+    scene: Scene, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The queue is full, or the wait too long: all who wait are refused, and the file is given back."""
+    workers = Workers(Gate(1, queue=1, patience=3), nursery)
+    cache = PageCache(scene.disk, workers, enabled=True)
+    files = [scene.open() for _ in range(3)]
+    begun = cache.warm(files[0], Region(0, 1000))
+    waits = cache.warm(files[1], Region(0, 1000))
+    for _ in range(2):
+        with pytest.raises(DiskBusyError, match="full"):
+            cache.warm(files[2], Region(0, 1000))
+    for file in files:
+        file.release()
+    assert scene.closed == 1
+    for _ in range(2):
+        with pytest.raises(DiskBusyError, match="waited 3 s"):
+            await waits.wait()
+    assert scene.closed == 2
+    scene.disk.go.set()
+    await begun.wait()
+    await until_idle(workers)
+    assert scene.closed == 3
+
+
+async def test_a_copy(scene: Scene) -> None:
+    """Of what is all there, and has not changed; that it is not there is said, and no copy is left open."""
+    file = scene.open()
+    with pytest.raises(BlockingIOError):
+        scene.cache.copy(file)
+    scene.disk.hot = True
+    copy = scene.cache.copy(file)
+    if hasattr(os, "memfd_create"):
+        assert copy is not None
+        assert os.pread(copy, SIZE + 1, 0) == bytes(SIZE)
+        os.close(copy)
+    before = os.listdir("/proc/self/fd")
+    os.utime(scene.path, ns=(0, 0))
+    assert scene.cache.copy(file) is None
+    assert os.listdir("/proc/self/fd") == before
+    file.release()

@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from trio_evserver.files.gate import DiskBusyError, Gate
+from trio_evserver.files.failures import DiskBusyError
+from trio_evserver.files.gate import Gate
 from trio_evserver.files.workers import Hand, Workers
 
 FAST, SLOW = b"/fast", b"/slow"

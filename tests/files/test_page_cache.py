@@ -12,7 +12,8 @@ import trio.testing
 
 from tests.files.making import make_workers, until_idle
 from trio_evserver.files.disk import Disk
-from trio_evserver.files.gate import DiskBusyError, Gate
+from trio_evserver.files.failures import DiskBusyError
+from trio_evserver.files.gate import Gate
 from trio_evserver.files.identity import identity_of
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.page_cache import PageCache

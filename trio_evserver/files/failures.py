@@ -1,4 +1,4 @@
-"""What an error of the disk means to a client: one table."""
+"""What an error of the disk means to a client: one table. And the error that is our own."""
 
 import errno
 from http import HTTPStatus
@@ -26,6 +26,14 @@ _STATUS = (
 
 RETRY_AFTER = (b"Retry-After", b"1")
 """What is exhausted here is freed within moments, by replies that end."""
+
+
+class DiskBusyError(OSError):
+    """Too many calls wait for this disk already."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EAGAIN, f"the disk is busy: {reason}")
+        self.reason = reason
 
 
 def refusal_for(error: OSError) -> Refusal:

@@ -10,7 +10,6 @@ each.
 Disks are told apart by the mount point a path lies under, which is known before anything is opened.
 """
 
-import errno
 import math
 from collections import deque
 from contextlib import suppress
@@ -19,20 +18,13 @@ from typing import Any
 import trio
 
 from trio_evserver.files.call import Call
+from trio_evserver.files.failures import DiskBusyError
 from trio_evserver.files.statistics import GateStatistics
 
 # So many questions may be at the kernel's own reading: with what the threads are at they are to fit into the
 # queue of a device, which takes 64 requests at the least, and each of them is one request or two.
 _MOST_MISSES = 16
 _MISSES_STAY = 1.0  # seconds
-
-
-class DiskBusyError(OSError):
-    """Too many calls wait for this disk already."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(errno.EAGAIN, f"the disk is busy: {reason}")
-        self.reason = reason
 
 
 class Share:

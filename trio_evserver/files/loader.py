@@ -5,9 +5,8 @@ from functools import partial
 from http import HTTPStatus
 
 from trio_evserver.files.document_root import DocumentRoot
-from trio_evserver.files.failures import refusal_for
+from trio_evserver.files.failures import DiskBusyError, refusal_for
 from trio_evserver.files.fill import Fill
-from trio_evserver.files.gate import DiskBusyError
 from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal

@@ -16,7 +16,7 @@ import trio
 
 from trio_evserver.files.call import Call
 from trio_evserver.files.disk import Disk
-from trio_evserver.files.gate import DiskBusyError
+from trio_evserver.files.failures import DiskBusyError
 from trio_evserver.files.identity import identity_of
 from trio_evserver.files.memory_file import copy_to_memory
 from trio_evserver.files.open_file import OpenFile

@@ -58,8 +58,11 @@ class FirstRead:
         """What is to be known of a regular file that is open, whose `status` was just asked; takes it over,
         unless it raises OSError. `Unread` only where it may not wait.
         """
+        identity = identity_of(status)
+        if way is not Way.WORKER and self._stays(descriptor, identity):
+            file = self._file(descriptor, identity, mount, local)
+            return Opened(file, name, probe, None, b"", "", self._clock())
         for _ in range(_STEADY_TRIES):
-            identity = identity_of(status)
             read_at = self._clock()
             try:
                 content, first, digest = self._content(descriptor, identity, way)
@@ -67,22 +70,22 @@ class FirstRead:
                 if way is Way.WORKER:
                     raise
                 return Unread(descriptor, name, probe)
-            status = self._disk.status(descriptor)
-            if identity_of(status) == identity and (content is None or len(content) == identity.size):
+            before, identity = identity, identity_of(self._disk.status(descriptor))
+            if identity == before and (content is None or len(content) == identity.size):
                 break
         else:  # it does not hold still: it is streamed, and checked while it is read
-            identity, read_at = identity_of(status), self._clock()
-            content, first, digest = None, b"", ""
-        close = self._disk.close if local else self._close
-        file = OpenFile(descriptor, identity, mount=mount, local=local, close=close)
+            content, first, digest, read_at = None, b"", "", self._clock()
+        file = self._file(descriptor, identity, mount, local)
         return Opened(file, name, probe, content, first, digest, read_at)
+
+    def _file(self, descriptor: int, identity: Identity, mount: bytes, local: bool) -> OpenFile:
+        close = self._disk.close if local else self._close
+        return OpenFile(descriptor, identity, mount=mount, local=local, close=close)
 
     def _content(self, descriptor: int, identity: Identity, way: Way) -> tuple[bytes | None, bytes, str]:
         size = identity.size
         content, first, digest = None, b"", ""
-        if way is not Way.WORKER and self._stays(descriptor, identity):
-            pass
-        elif size <= self._content_limit:
+        if size <= self._content_limit:
             content = self._small(descriptor, identity, way)
         elif way is Way.WORKER:
             first = self._disk.read(descriptor, min(size, self._first_read), 0)
@@ -94,7 +97,11 @@ class FirstRead:
 
     def _stays(self, descriptor: int, identity: Identity) -> bool:
         """Whether it is sent from where it is, and only asked about when it is due."""
-        return identity.size > self._in_place and self._disk.tells_residency(descriptor, identity.device)
+        return (
+            identity.size > self._in_place
+            and self._disk.tells_residency(descriptor, identity.device)
+            and not wants_digest(identity, self._etag)
+        )
 
     def _small(self, descriptor: int, identity: Identity, way: Way) -> bytes:
         if not identity.size:

@@ -66,7 +66,8 @@ def represent(
     """
     if content is not None and len(content) != size:
         raise ValueError(f"{len(content)} bytes of content for a representation of {size}")
-    etag = () if entity_tag is None else ((b"ETag", entity_tag.render()),)
+    tag = None if entity_tag is None else entity_tag.render()
+    etag = () if tag is None else ((b"ETag", tag),)
     last_modified = () if modified is None else ((b"Last-Modified", format_http_date(modified)),)
     caching = (b"Cache-Control", cache_control)
     metadata: FieldLines = (
@@ -85,7 +86,7 @@ def represent(
         modified=modified,
         modified_is_strong=modified_is_strong,
         entity_tag=entity_tag,
-        etag=None if entity_tag is None else entity_tag.render(),
+        etag=tag,
         media_type=media_type,
         cache_control=cache_control,
         content=content,

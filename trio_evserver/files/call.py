@@ -4,12 +4,15 @@ Three may take a call out of the queue it is in: a thread that begins it, its as
 that refuses it. Taking it out is what decides, and a deque does that for one of them only.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import trio
+
+logger = logging.getLogger("trio_evserver")
 
 T = TypeVar("T")
 
@@ -118,4 +121,7 @@ class Call(Generic[T]):
             self._has_ended = True
             is_unwanted = self._is_left and self.error is None
         if is_unwanted:
-            self._unwanted(self._result)
+            try:
+                self._unwanted(self._result)
+            except Exception:
+                logger.exception("what nobody wants could not be given back")

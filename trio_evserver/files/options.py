@@ -4,6 +4,8 @@ from enum import Enum
 
 import msgspec
 
+# The largest file that is kept in memory, and no more than this part of the cache: one file must not empty
+# it.
 _LARGEST_KEPT = 256 * 1024
 _CACHE_SHARE = 8
 

@@ -65,9 +65,8 @@ class PageCache:
         self._workers = workers
         self._enabled = enabled
         self._clock = clock
-        self._missed = (-1, 0)  # descriptor and offset of the last question that found nothing
-        # By descriptor, which stays the file's until its part has come, offset and length.
-        self._warming: dict[tuple[int, int, int], Warming] = {}
+        self._missed: tuple[OpenFile | None, int] = None, 0  # by the last question that found nothing: where
+        self._warming: dict[tuple[OpenFile, int, int], Warming] = {}  # by file, offset and length
 
     def __repr__(self) -> str:
         return f"<PageCache of {self._disk!r}>"
@@ -124,9 +123,8 @@ class PageCache:
 
     def _note_miss(self, file: OpenFile, offset: int, error: BlockingIOError) -> None:
         """A question that was asked, and not for the second time, makes the kernel read."""
-        missed = (file.descriptor, offset)
-        if error.errno == errno.EAGAIN and missed != self._missed:
-            self._missed = missed
+        if error.errno == errno.EAGAIN and self._missed != (file, offset):
+            self._missed = file, offset
             self._workers.missed(file.mount)
 
     def copy(self, file: OpenFile) -> int | None:
@@ -154,7 +152,7 @@ class PageCache:
 
         Raises DiskBusyError.
         """
-        key = (file.descriptor, region.offset, region.length)
+        key = (file, region.offset, region.length)
         warming = self._warming.get(key)
         if warming is not None:
             return warming

@@ -97,7 +97,7 @@ class Workers:
         self._token = trio.lowlevel.current_trio_token()
         self._ended: deque[tuple[Call[Any], Share]] = deque()
         self._is_told = False
-        self._is_patient = True  # nobody looks for calls that have waited too long
+        self._is_watched = False  # whether a task looks for calls that have waited too long
         self._total = 0
 
     def __repr__(self) -> str:
@@ -158,15 +158,15 @@ class Workers:
         share = self._gate.share_of(mount)
         if self._gate.enter(call, share):
             self._set_to_work(share, call)
-        elif call.refusable and self._is_patient and self._gate.patience < math.inf:
-            self._is_patient = False
+        elif call.refusable and not self._is_watched and self._gate.patience < math.inf:
+            self._is_watched = True
             self._nursery.start_soon(self._refuse_late, name="patience")
 
     async def _refuse_late(self) -> None:
         while (due := self._gate.due()) < math.inf:
             await trio.sleep_until(due)
             self._gate.refuse_late()
-        self._is_patient = True
+        self._is_watched = False
 
     # Questions
 

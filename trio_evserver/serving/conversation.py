@@ -147,12 +147,12 @@ class Conversation:
 
     def _give(self, request: Request, answer: Answer | Looking) -> Next:
         """Send the answer that the exchange has, or look for it."""
-        if not isinstance(answer, Response | FileAnswer):
-            return partial(self._look, request, answer)
-        connection = self._persistence()
+        if isinstance(answer, Response):
+            connection = self._persistence()
+            return self._reply(answer, connection, self._end_after(connection))
         if isinstance(answer, FileAnswer):
-            return self._send_file_nowait(answer, connection)
-        return self._reply(answer, connection, self._end_after(connection) if connection is CLOSE else None)
+            return self._send_file_nowait(answer, self._persistence())
+        return partial(self._look, request, answer)
 
     def _reply(self, response: Response, connection: bytes, end: End | None) -> Next:
         """Send a response that is held in memory, after which the conversation ends like this, or goes on."""

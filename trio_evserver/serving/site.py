@@ -32,9 +32,6 @@ from trio_evserver.serving.readiness import Hub, HubReadiness, Readiness, TrioRe
 from trio_evserver.serving.responder import Heads, render_head
 from trio_evserver.serving.statistics import Statistics
 
-# The largest file that is kept in memory, and no more than this part of the cache: one file must not empty
-# it.
-
 
 class Site:
     """Made by `open_site`. `connections` of `accepted` are open; `draining` once no further request is

@@ -528,3 +528,40 @@ def test_an_error_is_a_refusal(tmp_path: Path, code: int, status: int) -> None:
     assert load(document_root(tmp_path, disk), "/file") == status
     assert descriptors() == before
     disk.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("size", "local", "etag", "brought", "read", "why"),
+    [
+        (100, True, ETagSource.AUTO, 0, 100, "small enough to be read"),
+        (101, True, ETagSource.AUTO, 101, 0, "brought into the page cache, to be sent from there"),
+        (400, True, ETagSource.AUTO, 400, 0, "as much as is read at first"),
+        (401, True, ETagSource.AUTO, 0, 400, "the beginning of a large one"),
+        (101, False, ETagSource.AUTO, 0, 101, "of a network: nobody knows how long its pages stay"),
+        (101, True, ETagSource.CONTENT, 0, 101, "all of it has to be seen for its entity tag"),
+    ],
+)
+def test_what_a_worker_brings(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    local: bool,
+    etag: ETagSource,
+    brought: int,
+    read: int,
+    why: str,
+) -> None:
+    """What can be sent from the page cache is not read into memory of our own."""
+    (tmp_path / "a").write_bytes(bytes(size))
+    disk = Disk()
+    made: list[int] = []
+    monkeypatch.setattr(disk, "tells_residency", lambda descriptor, device: True)
+    monkeypatch.setattr(disk, "make_resident", lambda descriptor, length, offset: made.append(length))
+    monkeypatch.setattr(disk.mounts, "is_local", lambda device: local)
+    root = document_root(tmp_path, disk, content_limit=300, in_place=100, first_read=400, etag=etag)
+    opened = root.load(path_of("/a"))
+    assert isinstance(opened, Opened)
+    assert sum(made) == brought, why
+    assert len(opened.content or opened.first) == read, why
+    opened.file.release()
+    disk.shutdown()

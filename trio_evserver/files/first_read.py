@@ -59,9 +59,12 @@ class FirstRead:
         unless it raises OSError. `Unread` only where it may not wait.
         """
         identity = identity_of(status)
-        if way is not Way.WORKER and self._stays(descriptor, identity):
+        if local and self._stays(descriptor, identity, way):
+            read_at = self._clock()
+            if way is Way.WORKER:
+                self._disk.make_resident(descriptor, identity.size, 0)
             file = self._file(descriptor, identity, mount, local)
-            return Opened(file, name, probe, None, b"", "", self._clock())
+            return Opened(file, name, probe, None, b"", "", read_at)
         for _ in range(_STEADY_TRIES):
             read_at = self._clock()
             try:
@@ -95,10 +98,11 @@ class FirstRead:
             digest = _digest(self._pieces(descriptor, size) if content is None else iter((content,)))
         return content, first, digest
 
-    def _stays(self, descriptor: int, identity: Identity) -> bool:
-        """Whether it is sent from where it is, and only asked about when it is due."""
+    def _stays(self, descriptor: int, identity: Identity, way: Way) -> bool:
+        """Whether it is sent from the page cache, where a worker can bring it in one go."""
         return (
             identity.size > self._in_place
+            and (way is not Way.WORKER or identity.size <= self._first_read)
             and self._disk.tells_residency(descriptor, identity.device)
             and not wants_digest(identity, self._etag)
         )

@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
@@ -228,7 +229,7 @@ def _document_root(
         symlinks=files.symlinks,
         etag=files.etag,
         content_limit=files.content_limit,
-        in_place=SMALL,
+        in_place=SMALL if files.cached_reads else sys.maxsize,
         first_read=files.chunk_size,
         close=_close_in_thread(disk),
         clock=lambda: int(clock() * 1e9),

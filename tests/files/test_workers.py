@@ -275,10 +275,11 @@ async def test_many_leave_while_threads_go_on(switching: None) -> None:
                 nursery.start_soon(take, 100 * wave + number)
             for _ in range(wave):
                 await trio.sleep(0.0003)
-            nursery.cancel_scope.cancel()
+            if wave < 9:  # of the last one all stay
+                nursery.cancel_scope.cancel()
         await until_idle(workers)
     assert sorted(owners) == [100 * wave + number for wave in range(10) for number in range(30)]
-    assert len(set(ran)) == len(ran) > 10
+    assert len(set(ran)) == len(ran) >= 30
 
 
 async def test_the_nursery_is_cancelled() -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trio
@@ -24,6 +25,7 @@ from trio_evserver.serving.site import Site, open_site
 
 SIZES = (1, 4096, 16 * 1024 - 1, 16 * 1024, 100_000, 256 * 1024, 512 * 1024, 512 * 1024 + 1, 2_000_000)
 FILES = FileOptions()
+D = TypeVar("D", bound=Disk)
 CONTENT = random.Random("cold").randbytes(max(SIZES))
 
 
@@ -89,6 +91,14 @@ class Blocked(Cold):
         super().make_resident(descriptor, length, offset)
 
 
+def on_local(disk: D, place: Path) -> D:
+    """The disk, where it is asked from the event loop at all."""
+    if not disk.mounts.is_local(os.stat(place).st_dev):
+        disk.shutdown()
+        pytest.skip("the temporary folder is on no local file system")
+    return disk
+
+
 @asynccontextmanager
 async def serving(
     root: Path, files: FileOptions = FILES, disk: Disk | None = None
@@ -142,7 +152,7 @@ async def test_each_size(root: Path, keep: int) -> None:
 async def test_what_a_worker_does(tmp_path: Path, size: int, waits: int, why: str) -> None:
     """What is short enough for one turn is waited for, and not read; the answer is the same."""
     put(tmp_path, 1, size)
-    disk = Cold()
+    disk = on_local(Cold(), tmp_path)
     async with serving(tmp_path, disk=disk) as (site, listener):
         disk.reads = 0
         assert (await ask(listener, f"/{size}")).body == CONTENT[:size]
@@ -155,7 +165,7 @@ async def test_what_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Where what has come is gone again before it is sent, it is read."""
     monkeypatch.setattr(page_cache, "_STAYS", 0.0)
     put(tmp_path, 1, 100_000)
-    disk = Cold()
+    disk = on_local(Cold(), tmp_path)
     async with serving(tmp_path, disk=disk) as (_, listener):
         disk.reads = 0
         assert (await ask(listener, "/100000")).body == CONTENT[:100_000]
@@ -166,7 +176,7 @@ async def test_what_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def test_many_want_the_same(tmp_path: Path) -> None:
     """One worker waits for all of them; a HEAD waits for nothing."""
     put(tmp_path, 1, 100_000)
-    disk = Blocked()
+    disk = on_local(Blocked(), tmp_path)
     async with serving(tmp_path, disk=disk) as (_, listener), trio.open_nursery() as nursery:
 
         async def compare() -> None:
@@ -184,7 +194,7 @@ async def test_many_want_the_same(tmp_path: Path) -> None:
 async def test_a_disk_that_is_too_busy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Before anything was sent, whoever cannot be served in time is told so; the others wait."""
     put(tmp_path, 1, 100_000, 100_001, 100_002)
-    disk = Blocked()
+    disk = on_local(Blocked(), tmp_path)
     files = FileOptions(threads=1, queue=1, patience=1000)
     async with serving(tmp_path, files, disk) as (site, listener), trio.open_nursery() as nursery:
 
@@ -206,7 +216,7 @@ async def test_a_disk_that_is_too_busy(tmp_path: Path, caplog: pytest.LogCapture
 async def test_a_client_that_leaves(tmp_path: Path) -> None:
     """What a worker waits for on its behalf is given back."""
     put(tmp_path, 1, 100_000)
-    disk = Blocked()
+    disk = on_local(Blocked(), tmp_path)
     before = open_descriptors()
     async with serving(tmp_path, FileOptions(cache_size=0), disk) as (site, listener):
         async with await trio.open_tcp_stream(*listener.getsockname()) as client:

@@ -618,6 +618,23 @@ def test_who_tells_residency(
     disk.shutdown()
 
 
+def test_a_device_number_that_is_given_to_another(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an unmount it may stand for a file system that does not know: the last answer counts."""
+    device = os.fstat(pages).st_dev
+
+    def unknown(*call: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    disk = Disk()
+    monkeypatch.setattr(os, "preadv", lambda *call: 1)
+    assert disk.tells_residency(pages, device)
+    monkeypatch.setattr(os, "preadv", unknown)
+    with pytest.raises(BlockingIOError):
+        disk.cached_length(pages, device, 1, 0)
+    assert not disk.tells_residency(pages, device)
+    disk.shutdown()
+
+
 def test_residency_is_told_only_of_what_can_be_sent(disk: Disk, pages: int) -> None:
     """Without sendfile, or without the question, it is read."""
     device = os.fstat(pages).st_dev

@@ -216,10 +216,10 @@ class Disk:
         """Whether what is in the page cache of an open file of `device`, which is not empty, can be told
         without waiting, and be sent in place.
         """
-        if device in self._with_nowait:
-            return self._sendfile
         if not self._sendfile or device in self._without_nowait:
             return False
+        if device in self._with_nowait:
+            return True
         with suppress(BlockingIOError):
             try:
                 os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)

@@ -14,6 +14,7 @@ import trio
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
+from trio_evserver.files.first_read import FirstRead
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.opened import Opened, Unread
@@ -56,11 +57,8 @@ def document_root(
     clock: Callable[[], int] = time.time_ns,
 ) -> DocumentRoot:
     """A document root that closes every descriptor at once."""
-    return DocumentRoot(
-        path,
+    reading = FirstRead(
         disk,
-        index=index,
-        symlinks=symlinks,
         etag=etag,
         content_limit=content_limit,
         in_place=in_place,
@@ -68,6 +66,7 @@ def document_root(
         close=disk.close,
         clock=clock,
     )
+    return DocumentRoot(path, disk, index=index, symlinks=symlinks, first_read=reading)
 
 
 def make_workers(threads: int, run_sync: RunSync | None = None) -> Workers:

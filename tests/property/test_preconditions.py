@@ -124,7 +124,7 @@ def transcribed(method: str, fields: Fields, tag: str | None, modified: int | No
     # "4. When the method is GET or HEAD, If-None-Match is not present, and If-Modified-Since is present,
     # evaluate the If-Modified-Since precondition: if true, continue to step 5; if false, respond 304 (Not
     # Modified)"
-    elif method in ("GET", "HEAD") and modified_since is not None and modified is not None:  # noqa: SIM102
+    elif method in ("GET", "HEAD") and modified_since is not None and modified is not None:  # noqa: SIM102 - nested, as the steps are
         if not modified_since_is_true(modified_since, modified):
             return "304"
     # "5. When the method is GET and both Range and If-Range are present, evaluate the If-Range precondition:

@@ -6,7 +6,7 @@ symbolic link to it (an atomic deploy) shows at once.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from trio_evserver.files.disk import Disk
@@ -14,7 +14,7 @@ from trio_evserver.files.failures import refusal_for
 from trio_evserver.files.first_read import FirstRead
 from trio_evserver.files.identity import is_directory, is_regular
 from trio_evserver.files.opened import Opened, Unread, Way
-from trio_evserver.files.options import ETagSource, Symlinks
+from trio_evserver.files.options import Symlinks
 from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.resource_path import ResourcePath
 
@@ -29,30 +29,13 @@ class DocumentRoot:
         *,
         index: tuple[str, ...],
         symlinks: Symlinks,
-        etag: ETagSource,
-        content_limit: int,
-        in_place: int,
-        first_read: int,
-        close: Callable[[int], None],
-        clock: Callable[[], int],
+        first_read: FirstRead,
     ) -> None:
-        """`content_limit`, `in_place` (beyond which a file is better sent from the page cache) and
-        `first_read` in bytes; `close` ends a descriptor that is not local; `clock`
-        in ns since the epoch.
-        """
         self.path = os.fsencode(os.path.abspath(path))
         self._disk = disk
         self._index = tuple(os.fsencode(name) for name in index)
         self._symlinks = symlinks
-        self._first_read = FirstRead(
-            disk,
-            etag=etag,
-            content_limit=content_limit,
-            in_place=in_place,
-            first_read=first_read,
-            close=close,
-            clock=clock,
-        )
+        self._first_read = first_read
         # All mount points, and the root's if no other is below it. In one, as threads look at it, too.
         self._mount: tuple[tuple[bytes, ...] | None, bytes | None] = None, None
         self._identity: tuple[int, int] | None = None

@@ -18,6 +18,7 @@ import trio
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
+from trio_evserver.files.first_read import FirstRead
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.region_reader import SMALL
@@ -222,11 +223,8 @@ def _document_root(
     root: str | os.PathLike[str], disk: Disk, options: Options, clock: Callable[[], float]
 ) -> DocumentRoot:
     files = options.files
-    return DocumentRoot(
-        root,
+    first_read = FirstRead(
         disk,
-        index=options.index,
-        symlinks=files.symlinks,
         etag=files.etag,
         content_limit=files.content_limit,
         in_place=SMALL if files.cached_reads else sys.maxsize,
@@ -234,6 +232,7 @@ def _document_root(
         close=_close_in_thread(disk),
         clock=lambda: int(clock() * 1e9),
     )
+    return DocumentRoot(root, disk, index=options.index, symlinks=files.symlinks, first_read=first_read)
 
 
 def _close_in_thread(disk: Disk) -> Callable[[int], None]:

@@ -11,9 +11,10 @@ from trio_evserver.files.options import ETagSource, FileOptions, Symlinks
 from trio_evserver.http1.limits import Limits
 from trio_evserver.observe.access_log import AccessLog, AccessLogFormat
 from trio_evserver.serving.binding import BindError
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options, Timeouts
 from trio_evserver.serving.server import Server, serve, serve_connection
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 from trio_evserver.serving.statistics import Statistics
 
 __all__ = [

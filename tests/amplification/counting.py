@@ -17,9 +17,10 @@ from tests.conftest import LONG_AGO
 from tests.serving.conversations import NOW, hear_all, run_inline
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 CHUNK = 4096
 SIZE = 64 * CHUNK

@@ -12,9 +12,10 @@ from tests.faults.failing import DELAY, FAULTS, LASTING, Failing, Fault, failing
 from tests.files.making import descriptors
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 CHUNK = 4096
 FILES = {"small": b"small" * 10, "large": os.urandom(5 * CHUNK + 100)}

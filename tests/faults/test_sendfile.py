@@ -21,9 +21,10 @@ from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.attendants import converse
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 from trio_evserver.serving.socket_transport import SocketTransport
 
 CHUNK = 4096

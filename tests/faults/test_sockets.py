@@ -20,8 +20,9 @@ from trio_evserver.serving import listener as listener_module
 from trio_evserver.serving import readiness as readiness_module
 from trio_evserver.serving.admission import AcceptQueue
 from trio_evserver.serving.listener import accept_sockets
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 
 class Fault(NamedTuple):

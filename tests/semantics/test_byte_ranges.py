@@ -2,7 +2,8 @@
 
 import pytest
 
-from trio_evserver.semantics.byte_ranges import ByteRange, Selection, Unranged, coalesce, select
+from trio_evserver.semantics.byte_range import ByteRange
+from trio_evserver.semantics.byte_ranges import Selection, Unranged, coalesce, select
 
 WHOLE, UNSATISFIABLE = Unranged.WHOLE, Unranged.UNSATISFIABLE
 

@@ -3,7 +3,7 @@
 import email.parser
 import email.policy
 
-from trio_evserver.semantics.byte_ranges import ByteRange
+from trio_evserver.semantics.byte_range import ByteRange
 from trio_evserver.semantics.message import Parts, Region
 from trio_evserver.semantics.multipart import byteranges, content_range, content_type
 

@@ -32,7 +32,7 @@ def selected(content: bytes | None = CONTENT, size: int = 10) -> Representation:
         media_type=b"text/plain; charset=utf-8",
         cache_control=b"no-cache",
         content=content,
-        render=lambda fields: b"head of %d" % len(fields),
+        render=lambda fields: b"head of %d, " % len(fields),
     )
 
 
@@ -116,17 +116,17 @@ def test_a_single_range() -> None:
     assert isinstance(found, Response)
     assert found.status is HTTPStatus.PARTIAL_CONTENT
     assert found.fields == (
-        (b"Content-Type", b"text/plain; charset=utf-8"),
         (b"Content-Length", b"3"),
+        (b"Content-Range", b"bytes 2-4/10"),
+        (b"Content-Type", b"text/plain; charset=utf-8"),
         (b"Last-Modified", DATE),
         (b"ETag", b'"a"'),
         (b"Cache-Control", b"no-cache"),
         (b"Accept-Ranges", b"bytes"),
         (b"X-Content-Type-Options", b"nosniff"),
-        (b"Content-Range", b"bytes 2-4/10"),
     )
     assert found.body == Content(b"234")
-    assert found.head == b""
+    assert found.head == b"head of 2, head of 6, "
 
 
 def test_several_ranges() -> None:

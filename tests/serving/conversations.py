@@ -15,9 +15,10 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from trio_evserver.files.workers import Hand
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.semantics.message import Request
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 NOW = 2_000_000_000.5
 """What the site's clock says: 18 May 2033, when every file made by a test is settled."""

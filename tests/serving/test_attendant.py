@@ -19,7 +19,8 @@ from trio_evserver.serving import attendant as attendant_module
 from trio_evserver.serving import attendants as attendants_module
 from trio_evserver.serving.answer import Answer, FileAnswer, Looking
 from trio_evserver.serving.listener import accept_sockets
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.open_site import open_site
+from trio_evserver.serving.site import Site
 
 ONCE = request("/ten.txt", "Connection: close")
 

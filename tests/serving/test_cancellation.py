@@ -22,9 +22,10 @@ from trio_evserver.files.options import FileOptions
 from trio_evserver.files.workers import RunSync
 from trio_evserver.serving import listener as listener_module
 from trio_evserver.serving.admission import AcceptQueue
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import Server, serve, serve_connection
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 # Everything on the way of a request at least once: a hot file and a cold one, several reads at a time, a
 # range, a refusal, a body, an interim answer.

@@ -20,8 +20,9 @@ from trio_evserver.files import page_cache
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving.listener import accept_sockets
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 SIZES = (1, 4096, 16 * 1024 - 1, 16 * 1024, 100_000, 256 * 1024, 512 * 1024, 512 * 1024 + 1, 2_000_000)
 FILES = FileOptions()

@@ -24,8 +24,9 @@ from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.resource_path import ResourcePath
 from trio_evserver.semantics.target import resolve
 from trio_evserver.serving.listener import accept_sockets
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 
 PAGE, OTHER = os.urandom(100_000), os.urandom(90_000)
 LONG_AGO = (1_000_000_000, 1_000_000_000)

@@ -16,8 +16,9 @@ from tests.serving.conversations import NOW, hear_all, request
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving.answer import Answer, Looking
 from trio_evserver.serving.listener import accept_sockets
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.readiness import Hub, HubReadiness, TrioReadiness
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 from trio_evserver.serving.socket_transport import SocketTransport
 
 ONCE = request("/ten.txt", "Connection: close")

@@ -13,8 +13,8 @@ from tests.serving.answers import read_answer
 from tests.serving.conversations import DATE, NOW, opened, request, run_inline, talk
 from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.options import ETagSource, FileOptions
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.site import open_site
 
 MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"  # LONG_AGO
 

@@ -16,7 +16,7 @@ from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving.answer import Answer, Looking
 from trio_evserver.serving.attendants import converse
-from trio_evserver.serving.site import open_site
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.socket_transport import SocketTransport
 
 

@@ -12,8 +12,8 @@ from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import hear_all, open_descriptors, request
 from trio_evserver.serving.listener import accept_sockets
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Hub, HubReadiness, open_hub
-from trio_evserver.serving.site import open_site
 from trio_evserver.serving.socket_transport import SocketTransport
 
 

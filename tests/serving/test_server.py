@@ -25,9 +25,9 @@ from trio_evserver.semantics.message import Request, Response
 from trio_evserver.serving.answer import FileAnswer, Looking
 from trio_evserver.serving.binding import BindError
 from trio_evserver.serving.exchange import Exchange
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import Listener, Server, serve, serve_connection
-from trio_evserver.serving.site import open_site
 
 LOOPBACK = Options(bind=("127.0.0.1",), port=0)
 ONCE = request("/ten.txt", "Connection: close")

@@ -12,9 +12,9 @@ from tests.serving.answers import read_answers
 from tests.serving.conversations import hear_all, request
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving.attendants import converse
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import TrioReadiness
-from trio_evserver.serving.site import open_site
 from trio_evserver.serving.socket_transport import SocketTransport
 from trio_evserver.serving.stream_transport import StreamTransport
 

@@ -10,9 +10,9 @@ from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer
 from tests.serving.conversations import connect, open_descriptors, opened, request, talk
 from trio_evserver.files.options import FileOptions
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.server import serve_connection
-from trio_evserver.serving.site import open_site
 
 
 async def test_what_cannot_be_opened(tmp_path: Path) -> None:

@@ -8,18 +8,20 @@ from trio_evserver.semantics.representation import Representation
 
 class Lease:
     """A representation and the open file it describes; `first` is the beginning of the file where it was
-    just read.
+    just read. `current` says that stat(2) has found the file as it was described since the last checkpoint:
+    whoever waits clears it.
 
     Resources: whoever is handed one releases it, with `release` or `with`.
     """
 
-    __slots__ = ("file", "first", "representation")
+    __slots__ = ("current", "file", "first", "representation")
 
     def __init__(self, representation: Representation, file: OpenFile, first: bytes) -> None:
         """Takes over one use of `file`."""
         self.representation = representation
         self.file = file
         self.first = first
+        self.current = False
 
     def __repr__(self) -> str:
         return f"<Lease {self.file!r}>"

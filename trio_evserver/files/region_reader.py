@@ -55,13 +55,15 @@ class RegionReader:
     def __repr__(self) -> str:
         return f"<RegionReader of {self._page_cache!r}>"
 
-    def find_whole(self, file: OpenFile, body: Parts) -> Span | None:
-        """The whole of `body`, where it is `_short`, and is there: good until the next checkpoint."""
+    def find_whole(self, file: OpenFile, body: Parts, *, current: bool) -> Span | None:
+        """The whole of `body`, where it is `_short`, and is there: good until the next checkpoint. If the
+        file is known to be `current`, it is not asked again.
+        """
         region = self._short(file, body)
         if region is None:
             return None
         try:
-            span = self.find_span(file, region)
+            span = self._find_span(file, region, current)
         except (OSError, FileChangedError):  # whatever it is, it comes again
             return None
         return span if span.length == region.length else None
@@ -92,12 +94,16 @@ class RegionReader:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
         place; BlockingIOError: nothing.
         """
+        return self._find_span(file, region, False)
+
+    def _find_span(self, file: OpenFile, region: Region, current: bool) -> Span:
         if file.copy is not None:
             return Span(file.copy, region.offset, region.length)
         if file.identity.device in self._without_sendfile:
             raise BlockingIOError
         length = self._page_cache.length(file, region)
-        self._check(file)
+        if not current:
+            self._check(file)
         return Span(file.descriptor, region.offset, length)
 
     def cannot_send(self, file: OpenFile, error: OSError) -> None:

@@ -11,24 +11,13 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-import msgspec
+from trio_evserver.semantics.byte_range import ByteRange
 
 # No size has more than 19 digits; 20 hold the 2**64 - 1 that some clients send for "the end". Longer
 # numbers, which could only be an attack on int(), make the field malformed.
 _SPEC: Final = re.compile(rb"([0-9]{1,20}+)-([0-9]{1,20}+)?|-([0-9]{1,20}+)")
 
 _SINGLE: Final = re.compile(rb"bytes=([0-9]{1,20}+)-([0-9]{1,20}+)")
-
-
-class ByteRange(msgspec.Struct, frozen=True, gc=False):
-    """The bytes `first` to `last`, both included: 0 <= first <= last < size of the representation."""
-
-    first: int
-    last: int
-
-    @property
-    def length(self) -> int:
-        return self.last - self.first + 1
 
 
 class Unranged(enum.Enum):
@@ -51,7 +40,7 @@ def select(value: bytes, size: int, max_ranges: int) -> Selection:
     """
     single = _SINGLE.fullmatch(value)
     if single is not None and max_ranges:
-        first, last = map(int, single.groups())
+        first, last = int(single[1]), int(single[2])
         if first <= last < size:  # the common case; any other goes the long way
             return (ByteRange(first, last),)
     specs = _parse(value, max_ranges)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from trio_evserver.semantics.byte_ranges import ByteRange
+from trio_evserver.semantics.byte_range import ByteRange
 from trio_evserver.semantics.message import Parts, Region
 
 

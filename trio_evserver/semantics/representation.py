@@ -1,9 +1,10 @@
 """A selected representation (RFC 9110 §3.2, §8): what is known of a file once it has been opened.
 
 It is made once per file and asked many times, so the two answers that nearly every request gets, the 200 and
-the 304, lie ready in it with their heads rendered. `render` makes a head's field lines ready for the wire;
-which version of HTTP, and which fields a site adds, is its affair, so a representation belongs to the pair
-of a file and that callable.
+the 304, lie ready in it with their heads rendered, and for a part of it all but what it says of itself.
+`render` makes field lines ready for the wire, so that those of one head can be put together from pieces;
+which version of HTTP, and which fields a site adds, is its affair, so a representation belongs to the pair of
+a file and that callable.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,8 @@ class Representation(msgspec.Struct, frozen=True, gc=False):
     `modified` is in whole seconds since the epoch, None where no Last-Modified is sent;
     `modified_is_strong` as in §8.8.2.2. `content` is all of it where it is held in memory, None where it is
     read from the file. `metadata` is what a response with content says of it besides its length, the
-    Content-Type first. `complete` is the 200, `not_modified` the 304.
+    Content-Type first; `head` is the same made ready by `render`. `complete` is the 200, `not_modified` the
+    304.
     """
 
     size: int
@@ -40,6 +42,8 @@ class Representation(msgspec.Struct, frozen=True, gc=False):
     cache_control: bytes
     content: bytes | None
     metadata: FieldLines
+    head: bytes
+    render: Render
     complete: Response
     not_modified: Response
 
@@ -91,6 +95,8 @@ def represent(
         cache_control=cache_control,
         content=content,
         metadata=metadata,
+        head=render(metadata),
+        render=render,
         complete=Response(HTTPStatus.OK, complete, _whole(size, content), render(complete)),
         not_modified=Response(HTTPStatus.NOT_MODIFIED, not_modified, EMPTY, render(not_modified)),
     )

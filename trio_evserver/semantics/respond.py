@@ -8,7 +8,9 @@ response by `page`.
 from http import HTTPStatus
 from typing import Final, assert_never
 
-from trio_evserver.semantics.byte_ranges import ByteRange, Unranged, select
+from trio_evserver.semantics.byte_range import ByteRange
+from trio_evserver.semantics.byte_ranges import Unranged, select
+from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Refusal, Region, Request, Response
 from trio_evserver.semantics.multipart import byteranges, content_range, content_type
 from trio_evserver.semantics.policy import Policy
@@ -21,6 +23,7 @@ _PRECONDITIONS: Final = frozenset(
     (b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since")
 )
 _CONDITIONAL: Final = _PRECONDITIONS | {b"if-range", b"range"}
+_PARTIAL_CONTENT: Final = HTTPStatus.PARTIAL_CONTENT
 _SERVED: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _KNOWN: Final = frozenset((b"POST", b"PUT", b"DELETE", b"PATCH", b"CONNECT", b"TRACE"))
 
@@ -39,15 +42,14 @@ def answer(request: Request, representation: Representation, policy: Policy) -> 
         and b"if-unmodified-since" not in fields
     ):
         return representation.not_modified
-    now = policy.now()
     if _PRECONDITIONS.isdisjoint(fields):
-        return _content(request, representation, policy, now)
+        return _content(request, representation, policy)
     decision = evaluate(
         fields,
         entity_tag=representation.entity_tag,
         modified=representation.modified,
         is_get_or_head=True,
-        now=now,
+        now=policy.now(),
     )
     match decision:
         case Decision.NOT_MODIFIED:
@@ -55,45 +57,49 @@ def answer(request: Request, representation: Representation, policy: Policy) -> 
         case Decision.PRECONDITION_FAILED:
             return Refusal(HTTPStatus.PRECONDITION_FAILED, "a precondition of the request fails")
         case Decision.PROCEED:
-            return _content(request, representation, policy, now)
+            return _content(request, representation, policy)
         case unreachable:
             assert_never(unreachable)
 
 
-def _content(
-    request: Request, representation: Representation, policy: Policy, now: float
-) -> Response | Refusal:
+def _content(request: Request, representation: Representation, policy: Policy) -> Response | Refusal:
     """Step 5 of §13.2.2: the ranges asked for, where Range applies and If-Range allows it, or the whole."""
     value = request.fields.get(b"range")
-    if value is None or request.method != b"GET" or not _range_applies(request, representation, now):
+    if value is None or request.method != b"GET" or not _range_applies(request, representation, policy):
         return representation.complete
-    match select(value, representation.size, policy.max_ranges):
-        case Unranged.WHOLE:
-            return representation.complete
-        case Unranged.UNSATISFIABLE:
-            unmet = (b"Content-Range", b"bytes */%d" % representation.size)
-            return Refusal(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no range can be satisfied", (unmet,))
-        case (ByteRange() as single,):
-            return _single(representation, single)
-        case ranges:
-            return _multiple(representation, ranges, policy.boundary())
+    selected = select(value, representation.size, policy.max_ranges)
+    if isinstance(selected, tuple):
+        if len(selected) == 1:
+            return _single(representation, selected[0])
+        return _multiple(representation, selected, policy.boundary())
+    if selected is Unranged.WHOLE:
+        return representation.complete
+    unmet = (b"Content-Range", b"bytes */%d" % representation.size)
+    return Refusal(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no range can be satisfied", (unmet,))
 
 
-def _range_applies(request: Request, representation: Representation, now: float) -> bool:
+def _range_applies(request: Request, representation: Representation, policy: Policy) -> bool:
     value = request.fields.get(b"if-range")
     return value is None or if_range_holds(
-        value, representation.entity_tag, representation.modified, representation.modified_is_strong, now
+        value,
+        representation.entity_tag,
+        representation.modified,
+        representation.modified_is_strong,
+        policy.now(),
     )
 
 
 def _single(representation: Representation, found: ByteRange) -> Response:
     """§15.3.7.1: one part, described in the head."""
-    head = (
-        *with_length(representation.metadata, found.length),
-        (b"Content-Range", content_range(found, representation.size)),
+    first, size = found.first, representation.size
+    length = found.last - first + 1
+    fields: FieldLines = (
+        (b"Content-Length", b"%d" % length),
+        (b"Content-Range", content_range(found, size)),
     )
-    parts = Parts((Region(found.first, found.length),), found.length)
-    return Response(HTTPStatus.PARTIAL_CONTENT, head, _body(parts, representation.content))
+    head = representation.render(fields) + representation.head
+    body = _body(Parts((Region(first, length),), length), representation.content)
+    return Response(_PARTIAL_CONTENT, fields + representation.metadata, body, head)
 
 
 def _multiple(representation: Representation, ranges: tuple[ByteRange, ...], boundary: bytes) -> Response:

@@ -88,6 +88,7 @@ class Exchange:
             self._cache.set_apart(entry)
         lease = entry.lease()
         assert isinstance(lease, Lease)
+        lease.current = True
         return self._settle(request, response, lease)
 
     async def _look_for(self, request: Request, path: ResourcePath, unread: Unread | None) -> Answer:

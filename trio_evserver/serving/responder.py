@@ -25,6 +25,7 @@ CLOSE = b"Connection: close\r\n"
 _SERVER = b"trio_evserver"
 
 _NOTHING = (b"", b"", 0)
+_CRLF = b"\r\n"
 
 # A reply whose reads and sends never wait, because its file is in memory and its client is fast, lets the
 # others have a turn after so many bytes.
@@ -60,7 +61,7 @@ class Heads:
         if not beginning:
             fields = render_fields(((b"Date", self._date), *self._fields))
             beginning = made[status] = status_line(status) + fields + connection
-        return beginning + (response.head or render_head(response.fields))
+        return beginning + (response.head or render_fields(response.fields)) + _CRLF
 
 
 class BodyCutError(Exception):
@@ -112,7 +113,8 @@ class Responder:
         """
         self.sent = 0
         reader = self._read_ahead.reader
-        span = None if lease.first else reader.find_whole(lease.file, body)
+        current, lease.current = lease.current, False  # if this has to wait, it is not any more
+        span = None if lease.first else reader.find_whole(lease.file, body, current=current)
         if span is not None:
             head = self._heads.head(response, connection)
             sent = self._transport.send_span_nowait(head, span)
@@ -227,11 +229,6 @@ def _behind(body: Parts, sent: int) -> Parts:
         return body
     length = part.length - sent
     return Parts((Region(part.offset + sent, length),), length)
-
-
-def render_head(fields: FieldLines) -> bytes:
-    """What makes a response's head ready: its fields, and the empty line that ends them."""
-    return render_fields(fields) + b"\r\n"
 
 
 def render_response(response: Response, heads: Heads, connection: bytes) -> tuple[bytes, bytes]:

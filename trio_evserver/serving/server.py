@@ -12,8 +12,9 @@ from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.binding import ListeningSocket, format_address, open_sockets
 from trio_evserver.serving.listener import accept_sockets, accept_streams, peer_of
+from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.site import Site, open_site
+from trio_evserver.serving.site import Site
 from trio_evserver.serving.statistics import Statistics
 from trio_evserver.serving.stream_transport import StreamTransport
 

@@ -13,7 +13,6 @@ import re
 # RFC 9110 §5.6.2, §5.6.3, §5.6.4
 _TCHAR = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]"
 _TOKEN = _TCHAR + rb"++"
-_OWS = rb"[ \t]*+"
 _QUOTED_STRING = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 
 # RFC 9110 §5.5: field-vchar = VCHAR / obs-text; between two of them blanks and tabs. Those around a field
@@ -26,8 +25,6 @@ FIELD_LINE = re.compile(_FIELD_LINE)
 """field-name ":" OWS field-value OWS (RFC 9112 §5), without its CRLF."""
 FIELD_VALUE = re.compile(rb"(?![ \t])" + _FIELD_CONTENT + rb"(?<![ \t])")
 """field-value (RFC 9110 §5.5): what we may send, hence no blank at either end."""
-FIELD_PARTS = re.compile(rb"([^:]++):" + _OWS + rb"([^\r]*+)\r\n")
-"""For `findall` on field lines that are known to be valid: name, and value with the blanks after it."""
 
 # RFC 3986 §3.2.2 and appendix A
 _PCT_ENCODED = rb"%[0-9A-Fa-f]{2}"

@@ -79,6 +79,7 @@ class Deadlines:
         self._period = min(max(shortest / 8, 0.01), 0.25)
         self._deadlines: set[Deadline] = set()
         self._some = trio.Event()
+        self._asleep = True  # until there are some
         self.now = 0.0
         """The time that deadlines count from, at most a period old; rounded up, so that none is early."""
 
@@ -87,7 +88,8 @@ class Deadlines:
 
     def add(self, deadline: Deadline) -> None:
         """Enforce it from now on, until it is removed."""
-        if not self._deadlines:
+        if self._asleep:
+            self._asleep = False
             self._look_at_clock()
             self._some.set()
         self._deadlines.add(deadline)
@@ -99,12 +101,13 @@ class Deadlines:
     async def run(self) -> None:
         """Enforce them until cancelled. Without connections it does not even wake."""
         while True:
+            await self._some.wait()
             while self._deadlines:
                 await trio.sleep(self._period)
                 self._look_at_clock()
                 self._cancel_overdue(trio.current_time())
             self._some = trio.Event()
-            await self._some.wait()
+            self._asleep = True
 
     def cancel_idle(self) -> None:
         """End the connections on which no request has begun."""

@@ -182,6 +182,7 @@ async def test_a_directory_of_many_entries(tmp_path: Path, monkeypatch: pytest.M
     calls: dict[str, list[dict[str, int]]] = {"few": [], "many": []}
     async with counted_site(root, Options(files=FILES)) as (served, disk):
         await talk(served, request("/small"))
+        await talk(served, request("/none"))  # which leaves the root open
         for name, found in calls.items():
             for target, status in (("", 301), ("/", 404), ("/0", 200), ("/none", 404)):
                 disk.forget()

@@ -55,6 +55,7 @@ def test_the_nth_call_fails(
             failing.disarm()
             assert found in (200, content) or found in fault.statuses, f"call {n}, cached={cached}"
             assert content_of(root.load(path_of(target))) == content, "the next look-up works"
+            root.shutdown()
     disk.shutdown()
     monkeypatch.undo()
     assert descriptors() == before

@@ -7,6 +7,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -107,11 +108,10 @@ def test_what_is_served(
     ):
         root = document_root(site, disk, symlinks=symlinks)
         assert load(root, target) == expected, f"{why}, {symlinks}"
-        try:
+        with suppress(BlockingIOError):
             found = content_of(load_cached(root, target))
-        except BlockingIOError:
-            continue
-        assert found == expected, f"{why}, {symlinks}, opened without waiting"
+            assert found == expected, f"{why}, {symlinks}, opened without waiting"
+        root.shutdown()
     assert descriptors() == before
 
 
@@ -174,15 +174,48 @@ def test_a_swapped_root_is_seen_at_once(disk: Disk, place: Path) -> None:
     current = place / "current"
     current.symlink_to("one")
     root = document_root(current, disk)
-    assert load(root, "/a.txt") == b"one"
-    (place / "next").symlink_to("two")
-    os.replace(place / "next", current)
-    try:
-        assert content_of(load_cached(root, "/a.txt")) == b"two"
-    except BlockingIOError:
-        assert load(root, "/a.txt") == b"two"
+    for name in ("one", "two", "one"):  # the second time the root is open already
+        (place / "next").symlink_to(name)
+        os.replace(place / "next", current)
+        with suppress(BlockingIOError):
+            assert content_of(load_cached(root, "/a.txt")) == name.encode()
+        assert load(root, "/a.txt") == name.encode()
     current.unlink()
+    with suppress(BlockingIOError):
+        assert content_of(load_cached(root, "/a.txt")) == 404
     assert load(root, "/a.txt") == 404
+    root.shutdown()
+
+
+def test_the_root_is_opened_once(place: Path) -> None:
+    """As long as its path leads to the same directory; and not any more after the end."""
+    disk = Counting()
+    if not disk.has_openat2 or not disk.mounts.is_local(place.stat().st_dev):
+        pytest.skip("nothing is opened without waiting here")
+    (place / "a.txt").write_text("a")
+    root = document_root(place, disk)
+    before = descriptors()
+    assert load(root, "/a.txt") == b"a"
+    for _ in range(3):
+        assert content_of(load_cached(root, "/a.txt")) == b"a"
+    assert disk.roots == 1
+    assert len(descriptors() - before) == 1
+    root.shutdown()
+    assert descriptors() == before
+    with pytest.raises(BlockingIOError):
+        load_cached(root, "/a.txt")
+    assert load(root, "/a.txt") == b"a"
+    disk.shutdown()
+
+
+class Counting(Disk):
+    """Counts how often a root is opened without waiting."""
+
+    roots = 0
+
+    def open_directory_cached(self, path: bytes) -> int:
+        self.roots += 1
+        return super().open_directory_cached(path)
 
 
 # Index
@@ -353,8 +386,10 @@ def test_what_was_opened_and_is_left_unread(plain_disk: Disk, tmp_path: Path) ->
     (tmp_path / "file").write_bytes(b"1")
     disk = NothingResident()
     root = document_root(tmp_path, disk)
+    opened(root, "/file").file.release()
+    with suppress(BlockingIOError):
+        root.load_cached(path_of("/nothing"))  # from now on the root is open
     before = descriptors()
-    opened(root, "/file")
     for _ in range(2):
         found = root.load_cached(path_of("/file"))
         assert isinstance(found, Unread)

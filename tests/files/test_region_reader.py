@@ -10,9 +10,9 @@ from tests.files.making import make_workers
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.identity import identity_of
 from trio_evserver.files.open_file import OpenFile
-from trio_evserver.files.region_reader import FileChangedError, RegionReader
+from trio_evserver.files.region_reader import SMALL, FileChangedError, RegionReader
 from trio_evserver.files.span import Span
-from trio_evserver.semantics.message import Region
+from trio_evserver.semantics.message import Parts, Region
 
 SIZE = 1000
 
@@ -118,3 +118,23 @@ async def test_what_is_remembered_is_bounded(scene: Scene) -> None:
     for end in range(1, SIZE):
         scene.find(0, end)
         assert len(scene.file.resident) <= 64
+
+
+@pytest.mark.parametrize(("edited", "current", "found"), [(0, 0, 1), (0, 1, 1), (1, 0, 0), (1, 1, 1)])
+async def test_who_knows_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edited: bool, current: bool, found: bool
+) -> None:
+    """The file is asked whether it is still the same, but not by who has just asked that."""
+    scene = Scene(tmp_path / "file")
+    monkeypatch.setattr(scene.disk, "tells_residency", lambda descriptor, device: True)
+    scene.disk.end = SMALL
+    os.truncate(scene.path, SMALL)
+    status = os.fstat(scene.file.descriptor)
+    scene.file.identity = identity_of(status)
+    if edited:
+        os.utime(scene.path, ns=(0, 0))
+    body = Parts((Region(0, SMALL),), SMALL)
+    span = scene.reader.find_whole(scene.file, body, current=current)
+    assert (span is not None) is bool(found)
+    scene.file.release()
+    scene.disk.shutdown()

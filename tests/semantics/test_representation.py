@@ -40,12 +40,12 @@ def test_the_complete_answer() -> None:
     complete = made().complete
     assert complete.status is HTTPStatus.OK
     assert complete.fields == (
-        (b"Content-Type", b"image/png"),
         (b"Content-Length", b"3"),
+        (b"Content-Type", b"image/png"),
+        (b"Accept-Ranges", b"bytes"),
         (b"Last-Modified", b"Sun, 06 Nov 1994 08:49:37 GMT"),
         (b"ETag", b'"a"'),
         (b"Cache-Control", b"no-cache"),
-        (b"Accept-Ranges", b"bytes"),
         (b"X-Content-Type-Options", b"nosniff"),
     )
     assert complete.head == render(complete.fields)

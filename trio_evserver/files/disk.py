@@ -133,9 +133,9 @@ class Disk:
     def _openat2(
         self, syscall: openat2.Syscall, root: int, path: bytes, resolve: int, flags: int = READ
     ) -> int:
-        how = openat2.OpenHow(flags, 0, resolve)
+        how = openat2.how(flags, resolve)
         while True:
-            descriptor = int(syscall(openat2.OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how)))
+            descriptor = syscall(openat2.OPENAT2, root, path, how, openat2.SIZE)
             if descriptor >= 0:
                 return descriptor
             code = ctypes.get_errno()

@@ -39,6 +39,10 @@ class DocumentRoot:
         # All mount points, and the root's if no other is below it. In one, as threads look at it, too.
         self._mount: tuple[tuple[bytes, ...] | None, bytes | None] = None, None
         self._identity: tuple[int, int] | None = None
+        # The descriptor of the root, for the event loop alone, which need not open it each time.
+        self._root: int | None = None
+        self._root_identity: tuple[int, int] | None = None
+        self._closed = False
         self._local = False
         self.is_single_file = is_regular(disk.status_of(self.path))
 
@@ -81,11 +85,18 @@ class DocumentRoot:
     def _look(self, path: ResourcePath, way: Way) -> Opened | Unread | Refusal:
         if self.is_single_file:
             return self._load_single(path, way)
-        root = self._open_root(way)
+        if way is not Way.WORKER:
+            return self._load_beneath(self._root_nowait(), path, way)
+        root = self._open_root()
         try:
             return self._load_beneath(root, path, way)
         finally:
             self._disk.close(root)
+
+    def shutdown(self) -> None:
+        """Let go of what it has open itself, and open no more of that."""
+        self._closed = True
+        self._drop_root()
 
     def mount_of(self, path: ResourcePath) -> bytes:
         """The mount point that `path` lies under, by its name."""
@@ -100,11 +111,27 @@ class DocumentRoot:
             self._mount = points, mount
         return mounts.point_of(b"%b/%b" % (self.path, name)) if mount is None else mount
 
-    def _open_root(self, way: Way) -> int:
-        if way is not Way.WORKER:
-            if not self._local:
-                raise BlockingIOError
-            return self._disk.open_directory_cached(self.path)
+    def _root_nowait(self) -> int:
+        """The root's descriptor, as long as its path leads to the same directory."""
+        if not self._local or self._closed:
+            raise BlockingIOError
+        if self._root is not None:
+            # That it is open keeps what this call looks up in memory.
+            status = self._disk.status_of(self.path)
+            if (status.st_dev, status.st_ino) == self._root_identity:
+                return self._root
+            self._drop_root()
+        self._root = self._disk.open_directory_cached(self.path)
+        status = self._disk.status(self._root)
+        self._root_identity = status.st_dev, status.st_ino
+        return self._root
+
+    def _drop_root(self) -> None:
+        root, self._root, self._root_identity = self._root, None, None
+        if root is not None:
+            self._disk.close(root)
+
+    def _open_root(self) -> int:
         root = self._disk.open_directory(self.path)
         try:
             status = self._disk.status(root)

@@ -181,8 +181,9 @@ class FileCache:
         return entry.lease()
 
     def close(self) -> None:
-        """Let go of every file, and keep none that a fill still brings."""
+        """Let go of every file and of the root, and keep none that a fill still brings."""
         self._capacity = 0
+        self._root.shutdown()
         while self._entries:
             self._evict()
 

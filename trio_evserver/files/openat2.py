@@ -2,7 +2,8 @@
 
 import ctypes
 from collections.abc import Callable
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 Syscall: TypeAlias = Callable[..., int]
 
@@ -17,6 +18,15 @@ class OpenHow(ctypes.Structure):
     """struct open_how: flags, mode, resolve."""
 
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+SIZE = ctypes.sizeof(OpenHow)
+
+
+@cache
+def how(flags: int, resolve: int) -> Any:
+    """A pointer to these arguments; there are few, and the kernel does not write to them."""
+    return ctypes.byref(OpenHow(flags, 0, resolve))
 
 
 def bind(library: type[ctypes.CDLL]) -> Syscall:

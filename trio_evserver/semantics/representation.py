@@ -20,6 +20,9 @@ from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Region,
 
 Render: TypeAlias = Callable[[FieldLines], bytes]
 
+_OK: Final = HTTPStatus.OK
+_NOT_MODIFIED: Final = HTTPStatus.NOT_MODIFIED
+_ACCEPT_RANGES: Final[FieldLine] = (b"Accept-Ranges", b"bytes")
 NOSNIFF: Final[FieldLine] = (b"X-Content-Type-Options", b"nosniff")
 
 
@@ -48,9 +51,8 @@ class Representation(msgspec.Struct, frozen=True, gc=False):
     not_modified: Response
 
 
-def with_length(metadata: FieldLines, length: int) -> FieldLines:
-    """The fields of a response whose content is `length` bytes."""
-    return (metadata[0], (b"Content-Length", b"%d" % length), *metadata[1:])
+def content_length(length: int) -> FieldLine:
+    return (b"Content-Length", b"%d" % length)
 
 
 def represent(
@@ -71,20 +73,16 @@ def represent(
     if content is not None and len(content) != size:
         raise ValueError(f"{len(content)} bytes of content for a representation of {size}")
     tag = None if entity_tag is None else entity_tag.render()
-    etag = () if tag is None else ((b"ETag", tag),)
-    last_modified = () if modified is None else ((b"Last-Modified", format_http_date(modified)),)
-    caching = (b"Cache-Control", cache_control)
-    metadata: FieldLines = (
-        (b"Content-Type", media_type),
-        *last_modified,
-        *etag,
-        caching,
-        (b"Accept-Ranges", b"bytes"),
-        NOSNIFF,
-    )
-    complete = with_length(metadata, size)
-    # §15.4.5: of the metadata only what guides the cache; Last-Modified only for want of an entity tag.
-    not_modified: FieldLines = (*(etag or last_modified), caching, NOSNIFF)
+    dated: FieldLines = () if modified is None else ((b"Last-Modified", format_http_date(modified)),)
+    tagged: FieldLines = () if tag is None else ((b"ETag", tag),)
+    # §15.4.5: of the metadata only what guides the cache; Last-Modified only for want of an entity tag. Of a
+    # full answer it is the end, so that no field is made ready twice.
+    not_modified: FieldLines = (*(tagged or dated), (b"Cache-Control", cache_control), NOSNIFF)
+    beginning: FieldLines = ((b"Content-Type", media_type), _ACCEPT_RANGES, *(dated if tagged else ()))
+    end = render(not_modified)
+    head = render(beginning) + end
+    metadata = beginning + not_modified
+    length: FieldLines = (content_length(size),)
     return Representation(
         size=size,
         modified=modified,
@@ -95,10 +93,10 @@ def represent(
         cache_control=cache_control,
         content=content,
         metadata=metadata,
-        head=render(metadata),
+        head=head,
         render=render,
-        complete=Response(HTTPStatus.OK, complete, _whole(size, content), render(complete)),
-        not_modified=Response(HTTPStatus.NOT_MODIFIED, not_modified, EMPTY, render(not_modified)),
+        complete=Response(_OK, length + metadata, _whole(size, content), render(length) + head),
+        not_modified=Response(_NOT_MODIFIED, not_modified, EMPTY, end),
     )
 
 

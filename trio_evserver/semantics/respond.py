@@ -15,7 +15,7 @@ from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Refusal
 from trio_evserver.semantics.multipart import byteranges, content_range, content_type
 from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.preconditions import Decision, evaluate, if_range_holds
-from trio_evserver.semantics.representation import NOSNIFF, Representation, with_length
+from trio_evserver.semantics.representation import NOSNIFF, Representation, content_length
 
 ALLOW: Final = b"GET, HEAD, OPTIONS"
 
@@ -94,7 +94,7 @@ def _single(representation: Representation, found: ByteRange) -> Response:
     first, size = found.first, representation.size
     length = found.last - first + 1
     fields: FieldLines = (
-        (b"Content-Length", b"%d" % length),
+        content_length(length),
         (b"Content-Range", content_range(found, size)),
     )
     head = representation.render(fields) + representation.head
@@ -106,8 +106,8 @@ def _multiple(representation: Representation, ranges: tuple[ByteRange, ...], bou
     """§15.3.7.2: many parts, each described by itself; "MUST NOT" have a Content-Range in the head."""
     parts = byteranges(ranges, representation.size, representation.media_type, boundary)
     metadata = ((b"Content-Type", content_type(boundary)), *representation.metadata[1:])
-    head = with_length(metadata, parts.length)
-    return Response(HTTPStatus.PARTIAL_CONTENT, head, _body(parts, representation.content))
+    fields = (content_length(parts.length), *metadata)
+    return Response(_PARTIAL_CONTENT, fields, _body(parts, representation.content))
 
 
 def _body(parts: Parts, content: bytes | None) -> Body:

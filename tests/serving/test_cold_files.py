@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import pytest
 import trio
+import trio.testing
 
-from tests.serving.answers import Answer, read_answer
+from tests.serving.answers import Answer, read_answer, read_answers
 from tests.serving.conversations import NOW, hear_all, open_descriptors, request
 from trio_evserver.files import page_cache
 from trio_evserver.files.disk import Disk
@@ -102,12 +103,13 @@ def on_local(disk: D, place: Path) -> D:
 
 @asynccontextmanager
 async def serving(
-    root: Path, files: FileOptions = FILES, disk: Disk | None = None
+    root: Path, files: FileOptions = FILES, disk: Disk | None = None, *, use_hub: bool = True
 ) -> AsyncIterator[tuple[Site, socket.socket]]:
     """A site whose root has been looked at, and where it listens."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
         listener.setblocking(False)
-        async with open_site(root, Options(files=files), disk=disk, clock=lambda: NOW) as site:
+        options = Options(files=files)
+        async with open_site(root, options, disk=disk, clock=lambda: NOW, use_hub=use_hub) as site:
             with trio.fail_after(60):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(accept_sockets, listener, site, nursery)
@@ -230,4 +232,88 @@ async def test_a_client_that_leaves(tmp_path: Path) -> None:
         disk.go.set()
         while site.statistics().reads.in_flight:
             await trio.lowlevel.checkpoint()
+    assert open_descriptors() < before
+
+
+@pytest.mark.parametrize("use_hub", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_requests_behind_it(tmp_path: Path, at_once: bool, use_hub: bool) -> None:
+    """Whether they came with it or while it was waited for, they are answered after it, in their order."""
+    put(tmp_path, 1, 100_000, 100_001)
+    disk = on_local(Blocked(), tmp_path)
+    sizes = (100_000, 1, 100_001, 1)
+    requests = [request(f"/{size}") for size in sizes]
+    requests[-1] = request("/1", "Connection: close")
+    async with (
+        serving(tmp_path, disk=disk, use_hub=use_hub) as (site, listener),
+        await trio.open_tcp_stream(*listener.getsockname()) as client,
+    ):
+        await client.send_all(b"".join(requests) if at_once else requests[0])
+        while not site.statistics().reads.in_flight:
+            await trio.lowlevel.checkpoint()
+        if not at_once:
+            await client.send_all(b"".join(requests[1:]))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        disk.go.set()
+        answers = read_answers(await hear_all(client))
+    assert [answer.body for answer in answers] == [CONTENT[:size] for size in sizes]
+    assert disk.waits == 2
+
+
+async def test_a_disk_that_stays_busy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has waited too long for its turn is told so, and the connection goes on."""
+    put(tmp_path, 1, 100_000, 100_001)
+    disk = on_local(Blocked(), tmp_path)
+    files = FileOptions(threads=1, patience=0.01)
+    async with serving(tmp_path, files, disk) as (site, listener), trio.open_nursery() as nursery:
+
+        async def compare() -> None:
+            assert (await ask(listener, "/100000")).body == CONTENT[:100_000]
+
+        nursery.start_soon(compare)
+        while not site.statistics().reads.in_flight:
+            await trio.lowlevel.checkpoint()
+        async with await trio.open_tcp_stream(*listener.getsockname()) as client:
+            await client.send_all(request("/100001") + request("/1", "Connection: close"))
+            refused, other = read_answers(await hear_all(client))
+        assert (refused.status, refused.fields["Retry-After"]) == (503, "1")
+        assert (other.status, other.body) == (200, CONTENT[:1])
+        assert "waited 0.01 s" in caplog.text
+        disk.go.set()
+
+
+async def test_a_site_that_drains(tmp_path: Path) -> None:
+    """What was asked for before is answered, and is the last on its connection."""
+    put(tmp_path, 1, 100_000)
+    disk = on_local(Blocked(), tmp_path)
+    async with (
+        serving(tmp_path, disk=disk) as (site, listener),
+        await trio.open_tcp_stream(*listener.getsockname()) as client,
+    ):
+        await client.send_all(request("/100000"))
+        while not site.statistics().reads.in_flight:
+            await trio.lowlevel.checkpoint()
+        site.drain()
+        disk.go.set()
+        answer = read_answer(await hear_all(client))
+    assert answer.body == CONTENT[:100_000]
+    assert answer.fields["Connection"] == "close"
+
+
+async def test_the_end_of_a_site(tmp_path: Path) -> None:
+    """Cancels whoever waits, and leaves nothing open but for the thread that is at it."""
+    put(tmp_path, 1, 100_000)
+    disk = on_local(Blocked(), tmp_path)
+    before = open_descriptors()
+    async with serving(tmp_path, disk=disk) as (site, listener):
+        client = await trio.open_tcp_stream(*listener.getsockname())
+        await client.send_all(request("/100000"))
+        while not site.statistics().reads.in_flight:
+            await trio.lowlevel.checkpoint()
+        left = site
+    assert await hear_all(client) == b""
+    disk.go.set()
+    while left.statistics().reads.in_flight:
+        await trio.lowlevel.checkpoint()
+    await client.aclose()
     assert open_descriptors() < before

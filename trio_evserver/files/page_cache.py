@@ -12,8 +12,6 @@ import os
 from collections.abc import Callable
 from time import monotonic
 
-import trio
-
 from trio_evserver.files.call import Call
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.failures import DiskBusyError
@@ -34,24 +32,25 @@ _MOST_REMEMBERED = 64  # parts of one file
 
 
 class Warming:
-    """A part of a file that a worker waits for, on behalf of all who want it."""
+    """A part of a file that a worker waits for, on behalf of all who want it. If they are refused that,
+    `refused` says why; what else goes wrong, reading meets, too.
+    """
 
-    __slots__ = ("_done", "_error")
+    __slots__ = ("_callbacks", "refused")
 
     def __init__(self) -> None:
-        self._done = trio.Event()
-        self._error: BaseException | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self.refused: DiskBusyError | None = None
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Have this called, on the event loop, when it has come or cannot; it must not raise."""
+        self._callbacks.append(callback)
 
     def finish(self, error: BaseException | None) -> None:
         """It has come, or cannot."""
-        self._error = error
-        self._done.set()
-
-    async def wait(self) -> None:
-        """Until it has come. Raises DiskBusyError. Cancellation: prompt; it comes all the same."""
-        await self._done.wait()
-        if isinstance(self._error, DiskBusyError):  # what else went wrong, reading meets, too
-            raise DiskBusyError(self._error.reason)
+        self.refused = error if isinstance(error, DiskBusyError) else None
+        for callback in self._callbacks:
+            callback()
 
 
 class PageCache:
@@ -148,9 +147,8 @@ class PageCache:
     # What is to come
 
     def warm(self, file: OpenFile, region: Region) -> Warming:
-        """Have a worker wait until it holds `region`, once for all who ask for that meanwhile.
-
-        Raises DiskBusyError.
+        """Have a worker wait until it holds `region`, once for all who ask for that meanwhile. It may be
+        refused at once.
         """
         key = (file, region.offset, region.length)
         warming = self._warming.get(key)
@@ -175,8 +173,10 @@ class PageCache:
 
         try:
             self._workers.begin(Call(job, refusable=True, over=over), file.mount)
-        except BaseException:
+        except BaseException as error:
             del self._warming[key]
             file.release()
-            raise
+            if not isinstance(error, DiskBusyError):
+                raise
+            warming.finish(error)
         return warming

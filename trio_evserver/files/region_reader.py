@@ -69,7 +69,7 @@ class RegionReader:
         return span if span.length == region.length else None
 
     def warm_whole(self, file: OpenFile, body: Parts) -> Warming | None:
-        """What brings the whole of `body` into the page cache, where it is `_short`. Raises DiskBusyError."""
+        """What brings the whole of `body` into the page cache, where it is `_short`."""
         region = self._short(file, body)
         return None if region is None or file.copy is not None else self._page_cache.warm(file, region)
 

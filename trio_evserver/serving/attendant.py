@@ -8,13 +8,14 @@ itself.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
 from trio_evserver.serving.conversation import Conversation
 from trio_evserver.serving.deadlines import Deadline
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.steps import End, Next
+from trio_evserver.serving.steps import End, Next, Pause
 from trio_evserver.serving.transport import Transport
 
 logger = logging.getLogger("trio_evserver")
@@ -24,7 +25,8 @@ class Attendant:
     """One nursery, for one connection at a time."""
 
     __slots__ = (
-        "_conversation", "_deadline", "_error", "_keep", "_next", "_nursery", "_site", "_task", "_transport",
+        "_conversation", "_deadline", "_error", "_keep", "_next", "_nursery", "_pause", "_site", "_task",
+        "_transport",
     )  # fmt: skip
 
     def __init__(self, site: Site, keep: Callable[["Attendant"], bool]) -> None:
@@ -35,6 +37,7 @@ class Attendant:
         self._transport: Transport | None = None
         self._conversation: Conversation | None = None
         self._next: Next = None
+        self._pause: Pause | None = None
         self._error: Exception | None = None
 
     def __repr__(self) -> str:
@@ -53,6 +56,9 @@ class Attendant:
         while True:
             if after is None:
                 after = await self._attend()
+            elif isinstance(after, Pause):
+                self._wait_for(after)
+                after = None
             elif not isinstance(after, End):
                 after = await after()
             else:
@@ -87,7 +93,7 @@ class Attendant:
     def take_over(self, transport: Transport, peer: object) -> None:
         """Serve another connection, while the task waits for one."""
         self._begin(transport, peer)
-        if self._has_ended() or self._task is None:
+        if self._has_ended() or self._task is None or self._pause is not None:
             return  # its first request was all of it, or has to wait
         if not transport.attend(self.receive):
             self._wake()
@@ -106,17 +112,46 @@ class Attendant:
         except Exception as error:
             self._error = error
         else:
-            if after is None and not transport.may_have_more:
-                return
-            if after is End.CLOSE and not self._is_reading() and self._close_nowait(transport):
-                self.leave()
-                self._ended()
-                if not self._is_kept():
-                    self.dismiss()
-                return
-            self._next = after
+            if after is not None or transport.may_have_more:
+                self._follow(transport, after)
+            return
         transport.attend_no_more()
         self._wake()
+
+    def _follow(self, transport: Transport, after: Next) -> None:
+        """Do at once what is next, if that can be, and have the task do it otherwise."""
+        if after is End.CLOSE and not self._is_reading() and self._close_nowait(transport):
+            self.leave()
+            self._ended()
+            if not self._is_kept():
+                self.dismiss()
+            return
+        transport.attend_no_more()
+        if isinstance(after, Pause):
+            self._wait_for(after)
+        else:
+            self._next = after
+            self._wake()
+
+    def _wait_for(self, pause: Pause) -> None:
+        """The task may sleep on, and the peer is not listened to until that is over."""
+        self._pause = pause
+        pause.warming.then(partial(self._resume, pause))
+
+    def _resume(self, pause: Pause) -> None:
+        """What was waited for has come, or cannot; what goes wrong is the connection's affair."""
+        transport = self._transport
+        if self._pause is not pause or transport is None:
+            return  # nobody waits for it any more
+        self._pause = None
+        try:
+            after = pause.go_on()
+        except Exception as error:
+            self._error = error
+            self._wake()
+        else:
+            if after is not None or not transport.attend(self.receive):
+                self._follow(transport, after)
 
     def _wake(self) -> None:
         if self._task is not None:
@@ -131,7 +166,7 @@ class Attendant:
         """What is next for our connection, or, if we have none, for one that begins."""
         transport, conversation = self._transport, self._conversation
         if self._next is None and self._error is None:
-            if transport is not None and not transport.attend(self.receive):
+            if self._pause is None and transport is not None and not transport.attend(self.receive):
                 assert conversation is not None
                 return conversation.take(await transport.receive())
             self._task = trio.lowlevel.current_task()
@@ -162,6 +197,9 @@ class Attendant:
 
     def leave(self) -> bool:
         """The conversation, if there is one, is over; whether its peer was lost."""
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.lease.release()
         conversation, self._conversation = self._conversation, None
         if conversation is None:
             return False

@@ -12,19 +12,18 @@ from http import HTTPStatus
 
 import trio
 
+from trio_evserver.files.page_cache import Warming
 from trio_evserver.files.region_reader import FileChangedError
 from trio_evserver.http1.connection import Connection, Event
 from trio_evserver.http1.errors import RemoteProtocolError
-from trio_evserver.http1.response_head import CONTINUE
 from trio_evserver.semantics.message import Refusal, Request, Response
-from trio_evserver.semantics.respond import check_method
 from trio_evserver.serving.answer import Answer, FileAnswer, Looking
 from trio_evserver.serving.deadlines import Deadline, Phase
 from trio_evserver.serving.delivery import Delivery
-from trio_evserver.serving.exchange import CROWDED
-from trio_evserver.serving.responder import CLOSE, KEEP_ALIVE, KEEP_ALIVE_SAID, BodyCutError, Responder
+from trio_evserver.serving.request_body import discard_body, refusal_before_body
+from trio_evserver.serving.responder import CLOSE, BodyCutError, Responder, connection_field
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.steps import End, Next, farewell
+from trio_evserver.serving.steps import End, Next, Pause, farewell, last_end
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
 logger = logging.getLogger("trio_evserver")
@@ -36,7 +35,11 @@ _WEIGHT = 64 * 1024
 
 
 class Conversation:
-    """One HTTP/1.1 conversation."""
+    """One HTTP/1.1 conversation.
+
+    `lost`: the peer turned out to be gone while nothing was sent or received. `reads_ahead`: a reply was read
+    in tasks of the nursery, which may outlive it.
+    """
 
     __slots__ = (
         "_burst", "_deadline", "_delivery", "_http", "_moment", "_peer", "_request", "_responder", "_site",
@@ -57,10 +60,7 @@ class Conversation:
         self._moment = 0  # before which the request had begun to arrive, as far as is known
         self._burst = 0
         self._delivery = Delivery(transport, deadline, timeouts)
-        self.lost = False
-        """Whether the peer turned out to be gone while neither anything was sent nor received."""
-        self.reads_ahead = False
-        """Whether a reply was read in tasks of the nursery; they may outlive it."""
+        self.lost = self.reads_ahead = False
         transport.notice_loss(self._lose)
         deadline.start(Phase.FIRST, timeouts.head)
 
@@ -129,21 +129,13 @@ class Conversation:
         """Answer one request; None if that is done and the conversation goes on."""
         http, site = self._http, self._site
         if site.connections > site.admission.limit:
-            site.refused_crowded += 1
-            end = End.LINGER if http.has_body else End.CLOSE
-            return self._reply(site.exchange.refuse(CROWDED), CLOSE, end)
+            return self._reply(site.crowded(), CLOSE, End.LINGER if http.has_body else End.CLOSE)
         if http.has_body or b"expect" in request.fields:
-            refusal = self._refusal_before_body(request)
+            refusal = refusal_before_body(http, request)
             if refusal is None:
                 return partial(self._discard_body, request)
             return self._reply(site.exchange.refuse(refusal), CLOSE, End.LINGER)
         return self._give(request, site.exchange.answer_nowait(request, self._moment))
-
-    def _refusal_before_body(self, request: Request) -> Refusal | None:
-        """Why the request's body is not waited for."""
-        if self._http.expectation_failed:
-            return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation")
-        return check_method(request.method)
 
     def _give(self, request: Request, answer: Answer | Looking) -> Next:
         """Send the answer that the exchange has, or look for it."""
@@ -168,7 +160,7 @@ class Conversation:
         self._log(response)
         return end
 
-    def _send_file_nowait(self, answer: FileAnswer, connection: bytes) -> Next:
+    def _send_file_nowait(self, answer: FileAnswer, connection: bytes, *, warmed: bool = False) -> Next:
         sent: bool | None = False
         try:
             sent = self._responder.send_file_nowait(answer.response, answer.body, answer.lease, connection)
@@ -179,24 +171,39 @@ class Conversation:
             if sent is not None:
                 answer.lease.release()
         if sent is None:
+            if not warmed:
+                return self._warm(answer, connection)
             return partial(self._send_file, answer, connection)
         if not sent:
             return partial(self._send_rest, answer.response, self._end_after(connection))
         self._log(answer.response)
         return self._end_after(connection)
 
+    def _warm(self, answer: FileAnswer, connection: bytes) -> Next:
+        """Wait for the pages of a short body; a longer one is read as it is sent."""
+        warming = self._responder.warm(answer.body, answer.lease)
+        if warming is None:
+            return partial(self._send_file, answer, connection)
+        if warming.refused is not None:
+            return self._send_warmed(answer, warming)
+        return Pause(warming, answer.lease, lambda: self._go_on(self._send_warmed(answer, warming)))
+
+    def _send_warmed(self, answer: FileAnswer, warming: Warming) -> Next:
+        connection = self._persistence()
+        if warming.refused is not None:
+            answer.lease.release()
+            return self._fail(warming.refused, connection)
+        return self._send_file_nowait(answer, connection, warmed=True)
+
+    def _fail(self, error: Exception, connection: bytes) -> Next:
+        """Send what takes the place of a file of which nothing can be sent."""
+        return self._reply(self._site.exchange.fail(error), connection, self._end_after(connection))
+
     def _end_after(self, connection: bytes) -> End | None:
-        if connection is not CLOSE:
-            return None
-        # A request that is on its way would turn a plain close into a reset, and the answer be lost to it.
-        return End.LINGER if self._site.draining else End.CLOSE
+        return last_end(draining=self._site.draining) if connection is CLOSE else None
 
     def _persistence(self) -> bytes:
-        """The Connection field of the answer (RFC 9112 §9.3)."""
-        request = self._request
-        if request is None or self._site.draining or not self._http.keep_alive:
-            return CLOSE
-        return KEEP_ALIVE if request.version == b"HTTP/1.1" else KEEP_ALIVE_SAID
+        return connection_field(self._request, self._http.keep_alive and not self._site.draining)
 
     def _refuse(self, error: RemoteProtocolError) -> Next:
         refused = self._site.exchange.refuse(Refusal(error.status, error.detail))
@@ -221,15 +228,10 @@ class Conversation:
         return self._go_on(self._give(request, await looking()))
 
     async def _discard_body(self, request: Request) -> Next:
-        """Read the request's body, which means nothing to any method served (RFC 9110 §9.3.1), and answer."""
-        http, transport = self._http, self._transport
         self._moment = 0  # by the end of a long body it is long ago
         self._deadline.start(Phase.BODY, self._timeouts.body)
         try:
-            if http.expects_continue:
-                await transport.send(CONTINUE)
-            while not http.discard_body():
-                http.receive_data(await transport.receive())
+            await discard_body(self._http, self._transport)
         except RemoteProtocolError as error:
             return self._refuse(error)
         self._deadline.stop()
@@ -248,12 +250,12 @@ class Conversation:
         """Send a file, or the answer that takes its place while nothing of it has been sent."""
         self._deadline.stop()
         self.reads_ahead = True
-        response, failed = answer.response, None
+        response = answer.response
         try:
             with answer.lease:
                 await self._responder.send_file(response, answer.body, answer.lease, connection)
         except (OSError, FileChangedError) as error:
-            failed = self._site.exchange.fail(error)
+            return self._go_on(self._fail(error, connection))
         except BodyCutError as error:
             logger.warning("a reply was broken off: %s", error)
             self._log(response)
@@ -261,8 +263,6 @@ class Conversation:
         except BaseException:
             self._log(response)
             raise
-        if failed is not None:
-            return self._go_on(self._reply(failed, connection, self._end_after(connection)))
         self._log(response)
         return self._go_on(self._end_after(connection))
 

@@ -7,13 +7,14 @@ import trio
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.lease import Lease
+from trio_evserver.files.page_cache import Warming
 from trio_evserver.files.read_ahead import ReadAhead, Reading
 from trio_evserver.files.region_reader import FileChangedError
 from trio_evserver.files.span import Span
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.http_date import format_http_date
-from trio_evserver.semantics.message import Content, Parts, Region, Response
+from trio_evserver.semantics.message import Content, Parts, Region, Request, Response
 from trio_evserver.serving.exchange import UNCOUNTED
 from trio_evserver.serving.transport import Transport
 
@@ -136,6 +137,14 @@ class Responder:
         self.sent = len(data)
         return True
 
+    def warm(self, body: Parts, lease: Lease) -> Warming | None:
+        """What brings all of a body that `send_file_nowait` did not begin to send into the page cache, where
+        it is short.
+        """
+        if self._pending[0] or lease.first:
+            return None
+        return self._read_ahead.reader.warm_whole(lease.file, body)
+
     async def send_rest(self) -> None:
         """Send what is left of the last response. Raises ConnectionLost."""
         head, content, sent = self._pending
@@ -155,12 +164,6 @@ class Responder:
         Raises OSError or FileChangedError while nothing has been sent, so that another answer can be given,
         and `BodyCutError` afterwards; ConnectionLost.
         """
-        if not self._pending[0] and await self._is_warmed(lease, body):
-            sent = self.send_file_nowait(response, body, lease, connection)
-            if sent is not None:
-                if not sent:
-                    await self.send_rest()
-                return
         (head, _, ahead), self._pending = self._pending, _NOTHING
         if not head:
             head = self._heads.head(response, connection)
@@ -183,13 +186,6 @@ class Responder:
             await self._send_parts(reading, part, head[ahead:])
         finally:
             reading.close()
-
-    async def _is_warmed(self, lease: Lease, body: Parts) -> bool:
-        """Whether a worker has brought all of a short body into the page cache. Raises DiskBusyError."""
-        warming = None if lease.first else self._read_ahead.reader.warm_whole(lease.file, body)
-        if warming is not None:
-            await warming.wait()
-        return warming is not None
 
     async def _send_parts(self, reading: Reading, part: Buffer | Span | None, head: bytes) -> None:
         yielded = 0
@@ -220,6 +216,13 @@ class Responder:
         if sent < part.length:
             reading.put_back(part, sent)
         return sent
+
+
+def connection_field(request: Request | None, persists: bool) -> bytes:
+    """What an answer says of its connection, which `persists` or does not (RFC 9112 §9.3)."""
+    if request is None or not persists:
+        return CLOSE
+    return KEEP_ALIVE if request.version == b"HTTP/1.1" else KEEP_ALIVE_SAID
 
 
 def _behind(body: Parts, sent: int) -> Parts:

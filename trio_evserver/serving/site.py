@@ -21,7 +21,7 @@ from trio_evserver.semantics.message import Request, Response
 from trio_evserver.semantics.policy import Policy
 from trio_evserver.serving.admission import ConnectionLimit
 from trio_evserver.serving.deadlines import Deadlines
-from trio_evserver.serving.exchange import Exchange
+from trio_evserver.serving.exchange import CROWDED, Exchange
 from trio_evserver.serving.options import Options
 from trio_evserver.serving.readiness import Hub, HubReadiness, Readiness, TrioReadiness
 from trio_evserver.serving.responder import Heads
@@ -109,6 +109,11 @@ class Site:
     def readiness(self, connected: socket.socket) -> Readiness:
         """What tells when a non-blocking socket can be read or written again, once it watches."""
         return TrioReadiness(connected) if self.hub is None else HubReadiness(self.hub, connected.fileno())
+
+    def crowded(self) -> Response:
+        """The answer to a request on one connection too many."""
+        self.refused_crowded += 1
+        return self.exchange.refuse(CROWDED)
 
     def turned_away(self, response: Response, peer: object) -> None:
         """A connection was refused before it was one."""

@@ -7,6 +7,7 @@ which RFC 5322 §3.3 forbids.
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 _DAYS: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
@@ -31,6 +32,8 @@ _ASCTIME_DATE: Final = re.compile(
 )
 
 
+# The files of a site have mostly been put there in the same few seconds.
+@lru_cache(maxsize=256)
 def format_http_date(seconds: int) -> bytes:
     """The IMF-fixdate of a time in whole seconds since the epoch.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trio_evserver.observe import access_log
+from trio_evserver.observe import access_log, line_buffer
 from trio_evserver.observe.access_log import AccessLog, AccessLogFormat
 from trio_evserver.observe.statistics import AccessLogStatistics
 from trio_evserver.semantics.message import Request
@@ -88,7 +88,7 @@ def test_a_full_buffer_drops_and_counts(tmp_path: Path) -> None:
 def test_a_crowded_buffer_takes_short_lines_only() -> None:
     """Where many lines wait, a peer cannot make the buffer hold its long ones."""
     log = AccessLog(-1, AccessLogFormat.COMMON)
-    record(log, access_log.CROWDED_LINES, b"/" * 8000)
+    record(log, line_buffer.CROWDED_LINES, b"/" * 8000)
     record(log, 5, b"/" * 8000)
     record(log, 7)
     assert log.statistics().dropped == 5

@@ -4,9 +4,6 @@ The event loop puts the line into a bounded buffer, or what it needs where it is
 makes such lines, and writes all. So a slow or blocked log costs lines, which are counted, and never an
 answer. To have the thread make every line would cost more than to make the usual ones at once, as the
 interpreter changes hands for it.
-
-The buffer has one producer, the event loop, and one consumer, the thread: appending and popping at the two
-ends of a deque are atomic, so that neither side ever takes a lock.
 """
 
 import logging
@@ -14,12 +11,12 @@ import os
 import select
 import threading
 import time
-from collections import deque
 from enum import Enum
 from types import TracebackType
 from typing import Self
 
-from trio_evserver.observe.log_line import Entry, LineFormatter, size_of
+from trio_evserver.observe.line_buffer import LineBuffer
+from trio_evserver.observe.log_line import LineFormatter
 from trio_evserver.observe.statistics import AccessLogStatistics
 from trio_evserver.semantics.message import Request
 
@@ -32,11 +29,6 @@ BATCH_LINES = 4096
 # The formatting thread lets go of the interpreter after so many lines (about 0.1 ms), so that the event loop
 # waits for that long at most, not for the 5 ms of the interpreter's own switch interval.
 SLICE_LINES = 32
-# Where more than so many lines wait, one with more than so many bytes from its peer is dropped: peers can
-# then make the buffer hold 40 MiB of long lines and 64 MiB of others at most, and nothing has to be counted
-# for it.
-CROWDED_LINES = 1024
-CROWDED_BYTES = 1024
 
 
 class AccessLogFormat(Enum):
@@ -56,13 +48,11 @@ class AccessLog:
     def __init__(self, fd: int, format: AccessLogFormat, *, capacity: int = 65536) -> None:
         """`capacity` is the number of lines that may wait."""
         self._fd = fd
-        self._formatter = LineFormatter(combined=format is AccessLogFormat.COMBINED)  # the thread's
-        self._usual = LineFormatter(combined=format is AccessLogFormat.COMBINED)  # the event loop's
-        self._room = capacity
-        self._crowded = min(CROWDED_LINES, capacity)
-        self._entries: deque[bytes | Entry] = deque()
+        combined = format is AccessLogFormat.COMBINED
+        self._formatter = LineFormatter(combined=combined)  # the thread's
+        self._buffer = LineBuffer(capacity, combined=combined)
+        self._entries = self._buffer.entries
         self._written = 0
-        self._dropped = 0
         self._failed = 0
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -72,7 +62,7 @@ class AccessLog:
         return f"<AccessLog fd={self._fd} waiting={len(self._entries)} {self.statistics()}>"
 
     def statistics(self) -> AccessLogStatistics:
-        return AccessLogStatistics(self._written, self._dropped, self._failed)
+        return AccessLogStatistics(self._written, self._buffer.dropped, self._failed)
 
     def record(self, peer: object, when: float, request: Request | None, status: int, sent: int) -> None:
         """Put one line into the buffer, or count it as dropped; it never blocks.
@@ -81,21 +71,8 @@ class AccessLog:
         in seconds since the epoch; `request` None where no request could be read; `sent` the bytes of content
         sent, without the head. To be called by one thread only.
         """
-        entries = self._entries
-        entry = self._usual.line_or_entry(peer, when, request, status, sent)
-        if len(entries) >= self._crowded and not self._admits(entry):
-            self._dropped += 1
-            return
-        entries.append(entry)
-        # Append first, then look: an entry that the thread's last look missed is then always the first one
-        # here.
-        if len(entries) == 1:
+        if self._buffer.put(peer, when, request, status, sent):
             self._wake.set()
-
-    def _admits(self, entry: bytes | Entry) -> bool:
-        # A usual line is short.
-        is_long = not isinstance(entry, bytes) and size_of(entry) > CROWDED_BYTES
-        return len(self._entries) < self._room and not is_long
 
     def start(self) -> None:
         """Start the thread; lines recorded before are kept for it."""
@@ -103,7 +80,7 @@ class AccessLog:
 
     def close(self, timeout: float = 1.0) -> None:
         """Write what waits, for `timeout` seconds at most; lines recorded from now on are dropped."""
-        self._room = self._crowded = 0
+        self._buffer.close()
         self._closing.set()
         self._wake.set()
         if self._writer.is_alive():

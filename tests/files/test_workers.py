@@ -4,6 +4,7 @@ import math
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import trio
 import trio.testing
 
 from tests.files.making import make_workers, until_idle
+from trio_evserver.files.call import Call
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.workers import Workers
 
@@ -280,6 +282,38 @@ async def test_many_leave_while_threads_go_on(switching: None) -> None:
         await until_idle(workers)
     assert sorted(owners) == [100 * wave + number for wave in range(10) for number in range(30)]
     assert len(set(ran)) == len(ran) >= 30
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of the event loop."""
+
+    count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+async def test_ended_calls_are_told_a_few_at_a_time() -> None:
+    """However many have ended: each may have a reply sent, and others want a turn."""
+    workers = make_workers(1)
+    turns, first, all_ran = Turns(), Held(), threading.Event()
+    told: list[int] = []
+
+    def over(call: Call[Any]) -> None:
+        told.append(turns.count)
+
+    trio.lowlevel.add_instrument(turns)
+    jobs: list[Callable[[], object]] = [first, *[lambda: None] * 200, all_ran.set]
+    for job in jobs:
+        workers.begin(Call(job, refusable=False, over=over), HERE)
+    await first.begun.wait()
+    first.open.set()
+    assert all_ran.wait(10)
+    with trio.fail_after(10):
+        while len(told) < len(jobs):
+            await trio.lowlevel.checkpoint()
+    trio.lowlevel.remove_instrument(turns)
+    assert max(Counter(told).values()) <= 64
 
 
 async def test_the_nursery_is_cancelled() -> None:

@@ -1,8 +1,8 @@
 """From a resource path to an open file inside the root, with whatever is read of it at once.
 
 What is checked is what is opened: names are resolved by the kernel, beneath the root, and everything after
-that is asked of the descriptor. The root itself is resolved anew for every opening, so that swapping a
-symbolic link to it (an atomic deploy) shows at once.
+that is asked of the descriptor. The path of the root itself is resolved anew for every opening, so that
+swapping a symbolic link to it (an atomic deploy) shows at once.
 """
 
 import os

@@ -32,22 +32,24 @@ _MOST_REMEMBERED = 64  # parts of one file
 
 
 class Warming:
-    """A part of a file that a worker waits for, on behalf of all who want it. If they are refused that,
-    `refused` says why; what else goes wrong, reading meets, too.
+    """A part of a file that a worker waits for, on behalf of all who want it, until that `is_over`. If they
+    are refused it, `refused` says why; what else goes wrong, reading meets, too.
     """
 
-    __slots__ = ("_callbacks", "refused")
+    __slots__ = ("_callbacks", "is_over", "refused")
 
     def __init__(self) -> None:
         self._callbacks: list[Callable[[], None]] = []
+        self.is_over = False
         self.refused: DiskBusyError | None = None
 
     def then(self, callback: Callable[[], None]) -> None:
-        """Have this called, on the event loop, when it has come or cannot; it must not raise."""
+        """Have this called, on the event loop, when it is over, which it is not yet. It must not raise."""
         self._callbacks.append(callback)
 
     def finish(self, error: BaseException | None) -> None:
         """It has come, or cannot."""
+        self.is_over = True
         self.refused = error if isinstance(error, DiskBusyError) else None
         for callback in self._callbacks:
             callback()
@@ -147,8 +149,8 @@ class PageCache:
     # What is to come
 
     def warm(self, file: OpenFile, region: Region) -> Warming:
-        """Have a worker wait until it holds `region`, once for all who ask for that meanwhile. It may be
-        refused at once.
+        """Have a worker wait until it holds `region`, once for all who ask for that meanwhile. That may be
+        over at once, where it is refused.
         """
         key = (file, region.offset, region.length)
         warming = self._warming.get(key)

@@ -24,6 +24,9 @@ from trio_evserver.files.statistics import WorkerStatistics
 
 T = TypeVar("T")
 
+# So many calls that have ended may each have a reply sent, before others on the event loop have a turn.
+_ENDED_A_TURN = 64
+
 
 class RunSync(Protocol):
     """The part of `trio.to_thread.run_sync` that is used here; a test hands in one that runs inline."""
@@ -222,7 +225,10 @@ class Workers:
         """On the event loop: threads have ended calls."""
         self._is_told = False
         ended = self._ended
-        while ended:
+        for _ in range(min(len(ended), _ENDED_A_TURN)):
             call, share = ended.popleft()
             self._gate.count(call, share)
             call.tell()
+        if ended and not self._is_told:
+            self._is_told = True
+            self._token.run_sync_soon(self._tell)

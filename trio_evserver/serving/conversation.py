@@ -184,7 +184,7 @@ class Conversation:
         warming = self._responder.warm(answer.body, answer.lease)
         if warming is None:
             return partial(self._send_file, answer, connection)
-        if warming.refused is not None:
+        if warming.is_over:
             return self._send_warmed(answer, warming)
         return Pause(warming, answer.lease, lambda: self._go_on(self._send_warmed(answer, warming)))
 

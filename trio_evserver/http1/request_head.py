@@ -39,12 +39,7 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Request, Framing]:
     lines.pop()  # what follows the last CRLF: nothing
     if len(lines) > limits.fields:
         raise _too_many()
-    fields: dict[bytes, bytes] = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        fields[name.lower()] = value.strip(b" \t")
-    if len(fields) != len(lines):
-        fields = _combined(lines)
+    fields = _fields(lines)
 
     # RFC 9110 §2.5: a recipient of a higher minor version "SHOULD process the message as if it was the
     # highest minor version within that major version to which the recipient is conformant".
@@ -86,6 +81,15 @@ def _is_host(host: bytes) -> bool:
 
 def _too_many() -> RemoteProtocolError:
     return RemoteProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many field lines")
+
+
+def _fields(lines: list[bytes]) -> dict[bytes, bytes]:
+    """Field values by name, of lines that are known to be valid."""
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        fields[name.lower()] = value.strip(b" \t")
+    return fields if len(fields) == len(lines) else _combined(lines)
 
 
 def _combined(lines: list[bytes]) -> dict[bytes, bytes]:

@@ -146,7 +146,7 @@ def page(refusal: Refusal, content: bytes, media_type: bytes) -> Response:
     fields = (
         *refusal.fields,
         (b"Content-Type", media_type),
-        (b"Content-Length", b"%d" % len(content)),
+        content_length(len(content)),
         (b"Cache-Control", b"no-store"),
         NOSNIFF,
     )

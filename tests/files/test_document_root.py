@@ -386,7 +386,7 @@ def test_what_was_opened_and_is_left_unread(plain_disk: Disk, tmp_path: Path) ->
     (tmp_path / "file").write_bytes(b"1")
     disk = NothingResident()
     root = document_root(tmp_path, disk)
-    opened(root, "/file").file.release()
+    opened(root, "/file")
     with suppress(BlockingIOError):
         root.load_cached(path_of("/nothing"))  # from now on the root is open
     before = descriptors()

@@ -1,10 +1,13 @@
 """A descriptor that several may use, and that is closed by the last of them."""
 
 import os
-import threading
 from collections.abc import Callable
+from typing import Final
 
 from trio_evserver.files.identity import Identity
+
+_LAST: Final = True
+_ONE_MORE: Final = False
 
 
 class OpenFile:
@@ -22,7 +25,7 @@ class OpenFile:
     event loop alone, between two checkpoints, as the cache takes it away when it lets go of the file.
     """
 
-    __slots__ = ("_close", "_lock", "_users", "copy", "descriptor", "identity", "local", "mount", "resident")
+    __slots__ = ("_close", "_users", "copy", "descriptor", "identity", "local", "mount", "resident")
 
     def __init__(
         self, descriptor: int, identity: Identity, *, mount: bytes, local: bool, close: Callable[[int], None]
@@ -34,18 +37,18 @@ class OpenFile:
         self.copy: int | None = None
         self.resident: dict[int, tuple[int, float]] = {}
         self._close = close
-        self._users = 1
-        self._lock = threading.Lock()
+        # One for each user, the last to be taken at the bottom: to append to a list and to pop from it are
+        # atomic, and cost a tenth of what a lock does.
+        self._users = [_LAST]
 
     def __repr__(self) -> str:
-        return f"<OpenFile {self.descriptor} users={self._users}>"
+        return f"<OpenFile {self.descriptor} users={len(self._users)}>"
 
     def acquire(self) -> None:
         """Become a user, too; only ever called by, or on behalf of, somebody who is one already."""
-        with self._lock:
-            if not self._users:
-                raise ValueError("the file is closed")
-            self._users += 1
+        if not self._users:
+            raise ValueError("the file is closed")
+        self._users.append(_ONE_MORE)
 
     def drop_copy(self) -> None:
         """Let go of the copy, if there is one."""
@@ -55,8 +58,5 @@ class OpenFile:
 
     def release(self) -> None:
         """Stop being a user."""
-        with self._lock:
-            self._users -= 1
-            last = not self._users
-        if last:
+        if self._users.pop() is _LAST:
             self._close(self.descriptor)

@@ -1,7 +1,7 @@
 """Faults below the sockets of a server: the n-th call of one kind fails, whichever connection makes it.
 
-What is replaced is the listening socket, the sockets that it accepts, and the modules `select` and `fcntl` of
-the rooms that call them; every line above the system calls is the real one.
+What is replaced is the listening socket, the sockets that it accepts, the hub's epoll, and what the rooms
+call of the modules `select` and `fcntl`; every line above the system calls is the real one.
 """
 
 import errno
@@ -13,14 +13,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.serving.conversations import BUFFER
 from trio_evserver.serving import listener as listener_module
-from trio_evserver.serving import readiness as readiness_module
+from trio_evserver.serving import open_site as open_site_module
 from trio_evserver.serving import socket_transport as transport_module
+from trio_evserver.serving.readiness import Hub
 
 SHORT = 0
 """In place of an error: one byte is taken, or comes."""
@@ -168,15 +169,12 @@ class Poll:
 def failing_sockets(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """The calls of all sites that are opened from now on; none of them fails yet."""
     calls = Calls()
-    epoll = {"epoll": lambda: Epoll(calls)} if hasattr(select, "epoll") else {}
-    for module, real, replaced in (
-        (readiness_module, select, epoll),
-        (transport_module, select, {"poll": lambda: Poll(calls, "poll")}),
-        (listener_module, select, {"poll": lambda: Poll(calls, "poll of the listener")}),
-        (transport_module, fcntl, {"ioctl": partial(calls.run, "ioctl", fcntl.ioctl)}),
-    ):
-        name = real.__name__
-        monkeypatch.setattr(module, name, SimpleNamespace(**(vars(real) | replaced)))
+    if hasattr(select, "epoll"):
+        monkeypatch.setattr(open_site_module, "open_hub", lambda: Hub(cast("Any", Epoll(calls))))
+    monkeypatch.setattr(transport_module, "poll", lambda: Poll(calls, "poll"))
+    monkeypatch.setattr(transport_module, "ioctl", partial(calls.run, "ioctl", fcntl.ioctl))
+    of_the_listener = {"poll": lambda: Poll(calls, "poll of the listener")}
+    monkeypatch.setattr(listener_module, "select", SimpleNamespace(**(vars(select) | of_the_listener)))
     return calls
 
 

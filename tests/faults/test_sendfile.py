@@ -61,7 +61,7 @@ FAULTS = [
 
 
 class Failing:
-    """As the module `os`: from the n-th on its sendfile has the fault. `calls` counts them."""
+    """A sendfile that has the fault from the n-th call on. `calls` counts them."""
 
     def __init__(self, fault: Fault, n: int) -> None:
         self._fault = fault
@@ -132,7 +132,7 @@ TWICE = (request("/large"), request("/large", "Range: bytes=5000-29999"))
 async def test_without_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """In place where that can be, and the same bytes wherever it cannot."""
     counting = Failing(Fault("none", 0), 0)
-    monkeypatch.setattr(transport_module, "os", counting)
+    monkeypatch.setattr(transport_module, "sendfile", counting.sendfile)
     before = descriptors()
     async with site_of(tmp_path, way) as site:
         answers = read_answers(await ask(site, *TWICE))
@@ -150,7 +150,7 @@ async def test_the_nth_sendfile_fails(tmp_path: Path, monkeypatch: pytest.Monkey
     while n <= calls:
         n += 1
         failing = Failing(fault, n)
-        monkeypatch.setattr(transport_module, "os", failing)
+        monkeypatch.setattr(transport_module, "sendfile", failing.sendfile)
         async with site_of(tmp_path, "all") as site:
             answers = read_answers(await ask(site, *TWICE))
             assert [answer.body for answer in answers] == [LARGE, LARGE[5000:30000]], f"call {n}"

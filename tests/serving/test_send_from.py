@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import trio
@@ -195,7 +194,7 @@ async def test_what_sendfile_says(
     why: str,
 ) -> None:
     """What was sent counts; what cannot be is an OSError only where nothing was."""
-    monkeypatch.setattr(transport_module, "os", SimpleNamespace(sendfile=failing(list(results))))
+    monkeypatch.setattr(transport_module, "sendfile", failing(list(results)))
     span = Span(whole.descriptor, 0, 1000)
     async with pair(kind) as (transport, client):
         if isinstance(expected, int):

@@ -14,24 +14,24 @@ import logging
 import select
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
 logger = logging.getLogger("trio_evserver")
 
-READABLE = 1
-WRITABLE = 4
-_LOST = 0x10 | 0x8
-ENDED = 0x2000 | _LOST
+READABLE: Final = 1
+WRITABLE: Final = 4
+_LOST: Final = 0x10 | 0x8
+ENDED: Final = 0x2000 | _LOST
 """The numbers of EPOLLIN, EPOLLOUT, and of EPOLLRDHUP, EPOLLHUP and EPOLLERR together. The last two mean that
 the peer does not listen any more, either.
 """
 
-_CHANGES = READABLE | WRITABLE | ENDED | 0x80000000  # EPOLLET: each is told once
-_ALWAYS_READABLE = READABLE | ENDED
-_EVENTS_A_TURN = 512
-_FEWEST = 64  # a look counts as so many events, so that a turn has eight looks at most
+_CHANGES: Final = READABLE | WRITABLE | ENDED | 0x80000000  # EPOLLET: each is told once
+_ALWAYS_READABLE: Final = READABLE | ENDED
+_EVENTS_A_TURN: Final = 512
+_FEWEST: Final = 64  # a look counts as so many events, so that a turn has eight looks at most
 _PAUSE = 0.1  # seconds
 
 
@@ -157,10 +157,10 @@ class HubReadiness:
 
 
 class Hub:
-    """The edge-triggered epoll of a site."""
+    """What watches the sockets of a site, with `epoll`, which it takes over."""
 
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
+    def __init__(self, epoll: "select.epoll") -> None:
+        self._epoll = epoll
         self._watched: dict[int, HubReadiness] = {}
         self.moment = 0
 
@@ -213,4 +213,4 @@ class Hub:
 
 def open_hub() -> Hub | None:
     """A hub, where the operating system has one."""
-    return Hub() if hasattr(select, "epoll") else None
+    return Hub(select.epoll()) if hasattr(select, "epoll") else None

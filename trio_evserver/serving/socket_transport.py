@@ -1,13 +1,14 @@
 """A socket as a transport: system calls as soon as they may succeed, and waiting only when they do not."""
 
-import fcntl
-import os
-import select
 import socket
 import struct
-import termios
 from collections.abc import Callable
+from fcntl import ioctl
 from functools import lru_cache
+from os import sendfile
+from select import POLLOUT, poll
+from termios import TIOCOUTQ
+from typing import Final
 
 import trio
 
@@ -17,11 +18,11 @@ from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
 from trio_evserver.serving.transport import RECEIVE, ConnectionLost, nobody
 
 # A peer that sends faster than it is read never makes a receive wait; after so many the others have a turn.
-_BURST = 4
+_BURST: Final = 4
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
-_JOIN = 16 * 1024
-_COUNT = struct.Struct("i")
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_JOIN: Final = 16 * 1024
+_COUNT: Final = struct.Struct("i")
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class SocketTransport:
@@ -144,7 +145,7 @@ class SocketTransport:
         sent = self._send_ahead_nowait(head)
         if sent == len(head):
             try:
-                count = os.sendfile(self._socket.fileno(), span.descriptor, span.offset, span.length)
+                count = sendfile(self._socket.fileno(), span.descriptor, span.offset, span.length)
             except BlockingIOError:
                 count = 0
             except ConnectionError as error:
@@ -185,7 +186,7 @@ class SocketTransport:
         sent, room = 0, span.length
         while room:
             try:
-                count = os.sendfile(self._socket.fileno(), span.descriptor, span.offset + sent, room)
+                count = sendfile(self._socket.fileno(), span.descriptor, span.offset + sent, room)
             except BlockingIOError:
                 self._readiness.events &= ~WRITABLE
                 await self._wait_room()
@@ -230,8 +231,8 @@ class SocketTransport:
 
     def _is_writable(self) -> bool:
         self._readiness.events &= ~WRITABLE
-        writable = select.poll()
-        writable.register(self._socket, select.POLLOUT)
+        writable = poll()
+        writable.register(self._socket, POLLOUT)
         return bool(writable.poll(0))
 
     def notice_loss(self, lost: Callable[[], None]) -> None:
@@ -239,7 +240,7 @@ class SocketTransport:
 
     def undelivered(self) -> int:
         try:
-            (count,) = _COUNT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_COUNT.size)))
+            (count,) = _COUNT.unpack(ioctl(self._socket, TIOCOUTQ, bytes(_COUNT.size)))
         except OSError:  # not a kind of socket that tells
             return 0
         return int(count)

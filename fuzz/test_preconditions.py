@@ -7,7 +7,7 @@ from trio_evserver.http1.response_head import render_fields
 from trio_evserver.semantics.entity_tag import EntityTag
 from trio_evserver.semantics.message import Content, Empty, Request, Response
 from trio_evserver.semantics.policy import Policy
-from trio_evserver.semantics.representation import represent
+from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.respond import answer
 
 CONTENT = b"0123456789"
@@ -15,7 +15,7 @@ NOW = 1_753_920_000
 NAMES = (b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range")
 POLICY = Policy(boundary=lambda: b"SEPARATOR", now=lambda: float(NOW))
 REPRESENTATIONS = [
-    represent(
+    Representation(
         size=len(CONTENT),
         modified=modified,
         modified_is_strong=True,

@@ -10,6 +10,7 @@ import pytest
 
 import trio_evserver
 from tests.compiled import COMPILED
+from trio_evserver.semantics.message import Region
 
 ROOT = Path(__file__).parents[1]
 HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
@@ -34,9 +35,30 @@ def test_all_of_them_or_none(path: str) -> None:
 @pytest.mark.parametrize("path", LISTED)
 def test_what_mypyc_gets_wrong(path: str) -> None:
     """mypyc drops frozen=True of a Struct without a word, so none is defined in a compiled module."""
-    tree = ast.parse((ROOT / path).read_text())
-    bases = [ast.unparse(base) for n in ast.walk(tree) if isinstance(n, ast.ClassDef) for base in n.bases]
-    assert not [base for base in bases if "Struct" in base]
+    assert not [base for base in bases_of(ROOT / path) if "Struct" in base]
+
+
+def test_every_value_is_compiled() -> None:
+    """No other class could inherit from `Value` where that is compiled."""
+    sources = (ROOT / "trio_evserver").rglob("*.py")
+    homes = {str(path.relative_to(ROOT)) for path in sources if "Value" in bases_of(path)}
+    assert len(homes) > 5
+    assert homes <= set(LISTED)
+
+
+@pytest.mark.skipif(not COMPILED, reason="Final is what mypy sees to, where nothing is compiled")
+def test_a_value_stays_as_it_is() -> None:
+    """No attribute of a value can be set, whoever tries."""
+    value = Region(0, 5)
+    with pytest.raises(AttributeError):
+        value.length = 6  # type: ignore[misc]
+    assert value == Region(0, 5)
+
+
+def bases_of(path: Path) -> list[str]:
+    """What the classes of a module inherit from, as it is written there."""
+    tree = ast.parse(path.read_text())
+    return [ast.unparse(base) for n in ast.walk(tree) if isinstance(n, ast.ClassDef) for base in n.bases]
 
 
 def test_public_classes_can_be_inherited_from() -> None:

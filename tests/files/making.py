@@ -21,7 +21,7 @@ from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import ETagSource, FileOptions, Symlinks
 from trio_evserver.files.workers import RunSync, Workers
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.representation import Representation, represent
+from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.resource_path import ResourcePath
 from trio_evserver.semantics.target import resolve
 
@@ -85,7 +85,7 @@ async def until_idle(workers: Workers) -> None:
 
 def describe(opened: Opened) -> tuple[Representation, bool]:
     """The plainest description; everything may be kept."""
-    representation = represent(
+    representation = Representation(
         size=opened.file.identity.size,
         modified=None,
         modified_is_strong=False,

@@ -76,7 +76,7 @@ def test_chunks_are_cut_and_put_back() -> None:
     assert chunks.first == Region(2, 4)
     chunks.take_part(4)
     chunks.put_back(Region(5, 1))
-    assert repr(chunks) == "<Chunks Region(offset=5, length=1)>"
+    assert repr(chunks) == "<Chunks Region(5, 1)>"
     seen: list[Chunk] = []
     for _ in range(4):
         chunk = chunks.first

@@ -12,7 +12,7 @@ from trio_evserver.semantics.http_date import format_http_date
 from trio_evserver.semantics.message import Request
 from trio_evserver.semantics.policy import Policy
 from trio_evserver.semantics.preconditions import Decision, evaluate
-from trio_evserver.semantics.representation import represent
+from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.respond import answer
 
 DAY = 86_400
@@ -168,7 +168,7 @@ def test_steps_one_to_four(method: str, fields: Fields, tag: str | None, modifie
 @given(st.sampled_from(["GET", "HEAD"]), FIELDS, TAGS, MODIFIED)
 def test_all_six_steps(method: str, fields: Fields, tag: str | None, modified: int | None) -> None:
     """`answer` gives the status of the transcription; where it is the range's turn, that of the range."""
-    representation = represent(
+    representation = Representation(
         size=5,
         modified=None if modified is None else modified * DAY,
         modified_is_strong=True,

@@ -31,7 +31,7 @@ from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Hand, Workers
 from trio_evserver.semantics.message import Parts, Region
-from trio_evserver.semantics.representation import Representation, represent
+from trio_evserver.semantics.representation import Representation
 
 CONTENT = bytes(range(256)) * 2
 LONGEST_LITERAL = 8
@@ -94,7 +94,7 @@ class Shuffle:
 
 
 def plain(size: int) -> Representation:
-    return represent(
+    return Representation(
         size=size,
         modified=None,
         modified_is_strong=False,

@@ -7,7 +7,7 @@ import pytest
 from trio_evserver.semantics.entity_tag import EntityTag
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.message import EMPTY, Body, Content, Parts, Region
-from trio_evserver.semantics.representation import Representation, represent
+from trio_evserver.semantics.representation import Representation
 
 TAG = EntityTag(b"a", False)
 MODIFIED = 784_111_777
@@ -23,7 +23,7 @@ def made(
     entity_tag: EntityTag | None = TAG,
     content: bytes | None = None,
 ) -> Representation:
-    return represent(
+    return Representation(
         size=size,
         modified=modified,
         modified_is_strong=True,

@@ -8,7 +8,7 @@ import pytest
 from trio_evserver.semantics.entity_tag import EntityTag
 from trio_evserver.semantics.message import EMPTY, Content, Parts, Refusal, Region, Request, Response
 from trio_evserver.semantics.policy import Policy
-from trio_evserver.semantics.representation import Representation, represent
+from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.respond import (
     ALLOW,
     answer,
@@ -24,7 +24,7 @@ POLICY = Policy(max_ranges=4, boundary=lambda: b"SEP", now=lambda: 784_200_000.0
 
 
 def selected(content: bytes | None = CONTENT, size: int = 10) -> Representation:
-    return represent(
+    return Representation(
         size=size,
         modified=784_111_777,
         modified_is_strong=True,
@@ -48,9 +48,9 @@ def never() -> NoReturn:
 def octets(response: Response) -> bytes:
     """The content that the response stands for, where its regions are of CONTENT."""
     match response.body:
-        case Content(data):
+        case Content(data=data):
             return data
-        case Parts(parts):
+        case Parts(parts=parts):
             return b"".join(
                 part if isinstance(part, bytes) else CONTENT[part.offset : part.offset + part.length]
                 for part in parts

@@ -1,15 +1,17 @@
 """What the cache keeps of one name."""
 
+from typing import Final
+
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.page_cache import PageCache
 from trio_evserver.semantics.message import Refusal
-from trio_evserver.semantics.representation import Representation, without_content
+from trio_evserver.semantics.representation import Representation
 
-ENTRY_COST = 4096
+ENTRY_COST: Final = 4096
 """Bytes that an entry costs beside its content: the objects that describe it, measured with tracemalloc."""
-USUAL_NAME = 256
+USUAL_NAME: Final = 256
 """Included in it is a name of so many bytes; a client can ask for longer ones."""
 
 
@@ -49,7 +51,7 @@ class Entry:
             file.copy = open_memory_file(representation.content)
             if file.copy is None:
                 return False
-            self.representation = without_content(representation)
+            self.representation = representation.without_content()
         else:
             try:
                 file.copy = page_cache.copy(file)

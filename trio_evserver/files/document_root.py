@@ -8,6 +8,7 @@ swapping a symbolic link to it (an atomic deploy) shows at once.
 import os
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Final
 
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.failures import refusal_for
@@ -213,7 +214,7 @@ class DocumentRoot:
                 self._disk.close(descriptor)
 
 
-_NO_FILE = Refusal(HTTPStatus.NOT_FOUND, "not a regular file")
+_NO_FILE: Final = Refusal(HTTPStatus.NOT_FOUND, "not a regular file")
 
 
 def _not_a_file(path: ResourcePath) -> Refusal:

@@ -12,6 +12,7 @@ import errno
 from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 import trio
 
@@ -32,7 +33,7 @@ from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.resource_path import ResourcePath
 
 # Answers that say how the tree is; others say how the machine is at this moment, and are not kept.
-_KEPT = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)
+_KEPT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FORBIDDEN)
 
 
 class FileCache:

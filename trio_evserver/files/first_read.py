@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.identity import Identity, identity_of
@@ -11,8 +12,8 @@ from trio_evserver.files.opened import Opened, Unread, Way
 from trio_evserver.files.options import ETagSource
 from trio_evserver.files.validators import wants_digest
 
-_STEADY_TRIES = 3  # a file that changes while it is read is read again so often, then streamed
-_DIGEST_STEP = 256 * 1024
+_STEADY_TRIES: Final = 3  # a file that changes while it is read is read again so often, then streamed
+_DIGEST_STEP: Final = 256 * 1024
 
 
 class FirstRead:

@@ -13,7 +13,7 @@ Disks are told apart by the mount point a path lies under, which is known before
 import math
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -23,8 +23,8 @@ from trio_evserver.files.statistics import GateStatistics
 
 # So many questions may be at the kernel's own reading: with what the threads are at they are to fit into the
 # queue of a device, which takes 64 requests at the least, and each of them is one request or two.
-_MOST_MISSES = 16
-_MISSES_STAY = 1.0  # seconds
+_MOST_MISSES: Final = 16
+_MISSES_STAY: Final = 1.0  # seconds
 
 
 class Share:

@@ -2,20 +2,28 @@
 
 import os
 import stat
+from typing import Final, final
 
-import msgspec
+from trio_evserver.semantics.value import Value
 
 
-class Identity(msgspec.Struct, frozen=True, gc=False):
+@final
+class Identity(Value):
     """What distinguishes a file and its content from any other, as far as stat(2) can tell; times in
     nanoseconds.
     """
 
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
+    __slots__ = ("changed", "device", "inode", "modified", "size")
+
+    def __init__(self, device: int, inode: int, size: int, modified: int, changed: int) -> None:
+        self.device: Final = device
+        self.inode: Final = inode
+        self.size: Final = size
+        self.modified: Final = modified
+        self.changed: Final = changed
+
+    def _key(self) -> tuple[object, ...]:
+        return self.device, self.inode, self.size, self.modified, self.changed
 
 
 def identity_of(status: os.stat_result) -> Identity:

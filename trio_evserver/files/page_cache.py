@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 from trio_evserver.files.call import Call
 from trio_evserver.files.disk import Disk
@@ -25,10 +26,10 @@ from trio_evserver.semantics.message import Region
 # come round to pages that were just used, however little memory it has.
 _STAYS = 0.01
 # For so many seconds more they are most likely there, and a question makes nobody read.
-_LATELY = 1.0
-_NEVER = -math.inf
-_UNKNOWN = (0, _NEVER)
-_MOST_REMEMBERED = 64  # parts of one file
+_LATELY: Final = 1.0
+_NEVER: Final = -math.inf
+_UNKNOWN: Final = (0, _NEVER)
+_MOST_REMEMBERED: Final = 64  # parts of one file
 
 
 class Warming:

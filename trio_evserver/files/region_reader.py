@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
@@ -16,11 +17,11 @@ from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
 # However large a chunk is, no more bytes are copied on the event loop at a time.
-_MOST_CACHED = 1024 * 1024
+_MOST_CACHED: Final = 1024 * 1024
 # What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
-_NEVER = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+_NEVER: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 
-SMALL = 16 * 1024
+SMALL: Final = 16 * 1024
 """Less than so many bytes are read, and sent together with the head."""
 LONGEST_SPAN = 512 * 1024
 """What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn."""

@@ -1,11 +1,20 @@
 """A part of a file that is sent from where it is."""
 
-import msgspec
+from typing import Final, final
+
+from trio_evserver.semantics.value import Value
 
 
-class Span(msgspec.Struct, frozen=True, gc=False):
+@final
+class Span(Value):
     """Bytes of an open file that a moment ago were all in the page cache, to be sent from there."""
 
-    descriptor: int
-    offset: int
-    length: int
+    __slots__ = ("descriptor", "length", "offset")
+
+    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+        self.descriptor: Final = descriptor
+        self.offset: Final = offset
+        self.length: Final = length
+
+    def _key(self) -> tuple[object, ...]:
+        return self.descriptor, self.offset, self.length

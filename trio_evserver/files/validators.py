@@ -1,29 +1,39 @@
 """What a file's status says about its validators (RFC 9110 §8.8). Pure."""
 
-import msgspec
+from typing import Final, final
 
 from trio_evserver.files.identity import Identity
 from trio_evserver.files.options import ETagSource
 from trio_evserver.semantics.entity_tag import EntityTag
+from trio_evserver.semantics.value import Value
 
 # Kernels stamp files by the tick, 4 to 10 ms apart: until two ticks have passed a second change could carry
 # the same time, so what was read may be half of it.
-_TICKS = 20_000_000
-_SECOND = 1_000_000_000
+_TICKS: Final = 20_000_000
+_SECOND: Final = 1_000_000_000
 
-MAX_DIGESTED = 64 * 1024 * 1024
+MAX_DIGESTED: Final = 64 * 1024 * 1024
 """The largest file, in bytes, that is read through for the sake of its entity tag."""
 
 
-class Validators(msgspec.Struct, frozen=True):
+@final
+class Validators(Value):
     """`modified` in seconds since the epoch, None where it means nothing; `settled` is False while the file
     may be changing.
     """
 
-    entity_tag: EntityTag | None
-    modified: int | None
-    modified_is_strong: bool
-    settled: bool
+    __slots__ = ("entity_tag", "modified", "modified_is_strong", "settled")
+
+    def __init__(
+        self, entity_tag: EntityTag | None, modified: int | None, modified_is_strong: bool, settled: bool
+    ) -> None:
+        self.entity_tag: Final = entity_tag
+        self.modified: Final = modified
+        self.modified_is_strong: Final = modified_is_strong
+        self.settled: Final = settled
+
+    def _key(self) -> tuple[object, ...]:
+        return self.entity_tag, self.modified, self.modified_is_strong, self.settled
 
 
 def has_meaningless_time(identity: Identity) -> bool:

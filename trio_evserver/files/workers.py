@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import trio
 
@@ -25,7 +25,7 @@ from trio_evserver.files.statistics import WorkerStatistics
 T = TypeVar("T")
 
 # So many calls that have ended may each have a reply sent, before others on the event loop have a turn.
-_ENDED_A_TURN = 64
+_ENDED_A_TURN: Final = 64
 
 
 class RunSync(Protocol):

@@ -16,7 +16,7 @@ receives a "close" "MUST NOT process any further requests received on that conne
 
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import assert_never
+from typing import Final, assert_never
 
 from trio_evserver.http1.body import ChunkedBody, LengthBody
 from trio_evserver.http1.buffer import Buffer
@@ -28,7 +28,7 @@ from trio_evserver.http1.limits import Limits
 from trio_evserver.semantics.fields import RequestFields
 from trio_evserver.semantics.message import Request
 
-_CR = 13
+_CR: Final = 13
 
 
 class Event(Enum):

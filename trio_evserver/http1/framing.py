@@ -5,34 +5,52 @@ Two parties that disagree about where a request ends let a third one smuggle req
 """
 
 from http import HTTPStatus
-from typing import NoReturn, TypeAlias
-
-import msgspec
+from typing import Final, NoReturn, TypeAlias, final
 
 from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.grammar import CONTENT_LENGTH, TOKEN
 from trio_evserver.http1.limits import Limits
 from trio_evserver.semantics.fields import RequestFields
+from trio_evserver.semantics.value import Value
 
 
-class NoBody(msgspec.Struct, frozen=True):
+@final
+class NoBody(Value):
     """The request ends with its head; Content-Length: 0 says the same."""
 
+    __slots__ = ()
 
-class Length(msgspec.Struct, frozen=True, gc=False):
+    def _key(self) -> tuple[object, ...]:
+        return ()
+
+
+@final
+class Length(Value):
     """Exactly `n` octets follow; `n` is at least 1."""
 
-    n: int
+    __slots__ = ("n",)
+
+    def __init__(self, n: int) -> None:
+        self.n: Final = n
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.n,)
 
 
-class Chunked(msgspec.Struct, frozen=True):
+@final
+class Chunked(Value):
     """Chunks follow, the last one empty, then trailer fields (RFC 9112 §7.1)."""
+
+    __slots__ = ()
+
+    def _key(self) -> tuple[object, ...]:
+        return ()
 
 
 Framing: TypeAlias = NoBody | Length | Chunked
 
-NO_BODY = NoBody()
-CHUNKED = Chunked()
+NO_BODY: Final = NoBody()
+CHUNKED: Final = Chunked()
 
 
 def request_framing(version: bytes, fields: RequestFields, limits: Limits) -> Framing:

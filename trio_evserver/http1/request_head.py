@@ -6,6 +6,7 @@ is wrong with it.
 """
 
 from http import HTTPStatus
+from typing import Final
 
 from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.framing import NO_BODY, Framing, request_framing
@@ -14,8 +15,8 @@ from trio_evserver.http1.head_refusal import limit_refusal, refusal
 from trio_evserver.http1.limits import Limits
 from trio_evserver.semantics.message import Request
 
-_CRLFS = 4  # octets: the CRLF of the request line and the last one
-_LARGE = 2048  # octets; in a head up to this size the field lines may as well be counted afterwards
+_CRLFS: Final = 4  # octets: the CRLF of the request line and the last one
+_LARGE: Final = 2048  # octets; in a head up to this size the field lines may as well be counted afterwards
 
 
 def parse_head(head: bytes, limits: Limits) -> tuple[Request, Framing]:
@@ -65,8 +66,8 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Request, Framing]:
 
 # Hosts that were asked for and are well-formed: of one site there are few.
 _hosts: set[bytes] = set()
-_MOST_HOSTS = 64
-_LONGEST_HOST = 64  # octets
+_MOST_HOSTS: Final = 64
+_LONGEST_HOST: Final = 64  # octets
 
 
 def _is_host(host: bytes) -> bool:

@@ -6,16 +6,17 @@ sent, and nothing that could end a line early gets through.
 
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 
 from trio_evserver.http1.errors import LocalProtocolError
 from trio_evserver.http1.grammar import FIELD_VALUE, TOKEN
 from trio_evserver.semantics.fields import FieldLines
 
-_STATUS_LINES = {
+_STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
 }
 
-CONTINUE = _STATUS_LINES[HTTPStatus.CONTINUE] + b"\r\n"
+CONTINUE: Final = _STATUS_LINES[HTTPStatus.CONTINUE] + b"\r\n"
 """The whole interim response that asks for the body (RFC 9110 §15.2.1)."""
 
 

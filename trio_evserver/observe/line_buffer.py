@@ -5,6 +5,7 @@ ever takes a lock.
 """
 
 from collections import deque
+from typing import Final
 
 from trio_evserver.observe.log_line import Entry, LineFormatter, size_of
 from trio_evserver.semantics.message import Request
@@ -12,8 +13,8 @@ from trio_evserver.semantics.message import Request
 # Where more than so many lines wait, one with more than so many bytes from its peer is dropped: peers can
 # then make the buffer hold 40 MiB of long lines and 64 MiB of others at most, and nothing has to be counted
 # for it.
-CROWDED_LINES = 1024
-CROWDED_BYTES = 1024
+CROWDED_LINES: Final = 1024
+CROWDED_BYTES: Final = 1024
 
 
 class LineBuffer:

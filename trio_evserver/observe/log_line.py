@@ -8,7 +8,7 @@ quoted value cannot end early.
 import re
 import time
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from trio_evserver.semantics.message import Request
 
@@ -16,14 +16,14 @@ Entry: TypeAlias = tuple[object, float, bytes | None, bytes, bytes, bytes, bytes
 """Peer, seconds since the epoch, method (None: no request), target, version, referer, user agent, status,
 size."""
 
-NO_REQUEST = (None, b"", b"", b"-", b"-")
+NO_REQUEST: Final = (None, b"", b"", b"-", b"-")
 """Method to user agent of an entry for a connection that no request could be read from."""
 
 # Not from the locale: logs are read by programs.
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_SAFE = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
-_UNSAFE = re.compile(rb'[^\x20-\x7e]|["\\]')
+_SAFE: Final = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
+_UNSAFE: Final = re.compile(rb'[^\x20-\x7e]|["\\]')
 
 
 def _escape_byte(match: re.Match[bytes]) -> bytes:
@@ -60,7 +60,7 @@ def timestamp(second: int) -> bytes:
 
 
 # Beyond so many bytes, and where something is to be escaped, a line is not the usual one.
-_USUAL = 512
+_USUAL: Final = 512
 
 
 @lru_cache(1024)

@@ -2,9 +2,9 @@
 
 import enum
 import re
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
-import msgspec
+from trio_evserver.semantics.value import Value
 
 # etagc = %x21 / %x23-7E / obs-text: no blank, no quote, no control character. A comma may stand inside a tag.
 _TAG: Final = re.compile(rb'(W/)?"([!#-~\x80-\xff]*+)"')
@@ -18,11 +18,18 @@ _LIST: Final = re.compile(
 )
 
 
-class EntityTag(msgspec.Struct, frozen=True, gc=False):
+@final
+class EntityTag(Value):
     """One entity tag: `opaque` is what stands between the quotes, `weak` says that W/ stood before them."""
 
-    opaque: bytes
-    weak: bool
+    __slots__ = ("opaque", "weak")
+
+    def __init__(self, opaque: bytes, weak: bool) -> None:
+        self.opaque: Final = opaque
+        self.weak: Final = weak
+
+    def _key(self) -> tuple[object, ...]:
+        return self.opaque, self.weak
 
     def render(self) -> bytes:
         return b'W/"%b"' % self.opaque if self.weak else b'"%b"' % self.opaque

@@ -1,23 +1,30 @@
 """The name of a resource below the root, and the way back from it to a path."""
 
-from typing import Final
+from typing import Final, final
 from urllib.parse import quote_from_bytes
 
-import msgspec
+from trio_evserver.semantics.value import Value
 
 _PCHAR: Final = "!$&'()*+,;=:@"  # beyond the unreserved characters, RFC 3986 §3.3
 
 
-class ResourcePath(msgspec.Struct, frozen=True, gc=False):
+@final
+class ResourcePath(Value):
     """The decoded segments of a path; made by `resolve` alone, and therefore safe to walk from the root.
 
     `directory` says that the path ended in "/"; the root is `((), True, b"")`. `relative` is the segments
     joined by "/", without a slash at either end.
     """
 
-    segments: tuple[bytes, ...]
-    directory: bool
-    relative: bytes
+    __slots__ = ("directory", "relative", "segments")
+
+    def __init__(self, segments: tuple[bytes, ...], directory: bool, relative: bytes) -> None:
+        self.segments: Final = segments
+        self.directory: Final = directory
+        self.relative: Final = relative
+
+    def _key(self) -> tuple[object, ...]:
+        return self.segments, self.directory, self.relative
 
     @property
     def hidden(self) -> bool:

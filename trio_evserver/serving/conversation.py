@@ -9,6 +9,7 @@ import logging
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 import trio
 
@@ -30,8 +31,8 @@ logger = logging.getLogger("trio_evserver")
 
 # Pipelined requests that are answered from memory never wait; after so many of them, or so much of their
 # replies, the others have a turn: each counts as one, and as one more for so many bytes.
-_BURST = 16
-_WEIGHT = 64 * 1024
+_BURST: Final = 16
+_WEIGHT: Final = 64 * 1024
 
 
 class Conversation:
@@ -82,7 +83,7 @@ class Conversation:
 
     def _proceed(self, data: bytes | None = None) -> Next:
         """Answer the requests that have arrived, with `data` or before."""
-        http, deadline = self._http, self._deadline
+        http = self._http
         after: Next = None
         while after is None:
             try:
@@ -90,21 +91,23 @@ class Conversation:
             except RemoteProtocolError as error:
                 return self._refuse(error)
             data = None
-            if event is Event.NEED_DATA:
-                if not http.buffered:
-                    return self._expect() if deadline.phase is Phase.ANSWER else None
-                if deadline.phase is not Phase.HEAD:
-                    deadline.start(Phase.HEAD, self._timeouts.head)
-                return None
-            if event is Event.CLOSED:
-                return End.CLOSE
+            if isinstance(event, Event):
+                return self._wait_for_head() if event is Event.NEED_DATA else End.CLOSE
             self._request = event
             after = self._answer_nowait(event)
-            if after is None:
-                if not http.buffered:
-                    return self._expect()
-                after = self._take_turns()
+            if after is None and not http.buffered:
+                return self._expect()
+            after = after or self._take_turns()
         return after
+
+    def _wait_for_head(self) -> End | None:
+        """There is no request yet, or only a part of its head."""
+        phase = self._deadline.phase
+        if not self._http.buffered:
+            return self._expect() if phase is Phase.ANSWER else None
+        if phase is not Phase.HEAD:
+            self._deadline.start(Phase.HEAD, self._timeouts.head)
+        return None
 
     def _expect(self) -> End | None:
         """Between two requests."""
@@ -140,11 +143,15 @@ class Conversation:
     def _give(self, request: Request, answer: Answer | Looking) -> Next:
         """Send the answer that the exchange has, or look for it."""
         if isinstance(answer, Response):
-            connection = self._persistence()
-            return self._reply(answer, connection, self._end_after(connection))
+            return self._respond(answer)
         if isinstance(answer, FileAnswer):
             return self._send_file_nowait(answer, self._persistence())
         return partial(self._look, request, answer)
+
+    def _respond(self, response: Response) -> Next:
+        """Send the answer to a request that is in order."""
+        connection = self._persistence()
+        return self._reply(response, connection, self._end_after(connection))
 
     def _reply(self, response: Response, connection: bytes, end: End | None) -> Next:
         """Send a response that is held in memory, after which the conversation ends like this, or goes on."""
@@ -171,9 +178,7 @@ class Conversation:
             if sent is not None:
                 answer.lease.release()
         if sent is None:
-            if not warmed:
-                return self._warm(answer, connection)
-            return partial(self._send_file, answer, connection)
+            return partial(self._send_file, answer, connection) if warmed else self._warm(answer, connection)
         if not sent:
             return partial(self._send_rest, answer.response, self._end_after(connection))
         self._log(answer.response)
@@ -189,15 +194,10 @@ class Conversation:
         return Pause(warming, answer.lease, lambda: self._go_on(self._send_warmed(answer, warming)))
 
     def _send_warmed(self, answer: FileAnswer, warming: Warming) -> Next:
-        connection = self._persistence()
         if warming.refused is not None:
             answer.lease.release()
-            return self._fail(warming.refused, connection)
-        return self._send_file_nowait(answer, connection, warmed=True)
-
-    def _fail(self, error: Exception, connection: bytes) -> Next:
-        """Send what takes the place of a file of which nothing can be sent."""
-        return self._reply(self._site.exchange.fail(error), connection, self._end_after(connection))
+            return self._respond(self._site.exchange.fail(warming.refused))
+        return self._send_file_nowait(answer, self._persistence(), warmed=True)
 
     def _end_after(self, connection: bytes) -> End | None:
         return last_end(draining=self._site.draining) if connection is CLOSE else None
@@ -255,7 +255,7 @@ class Conversation:
             with answer.lease:
                 await self._responder.send_file(response, answer.body, answer.lease, connection)
         except (OSError, FileChangedError) as error:
-            return self._go_on(self._fail(error, connection))
+            return self._go_on(self._respond(self._site.exchange.fail(error)))
         except BodyCutError as error:
             logger.warning("a reply was broken off: %s", error)
             self._log(response)

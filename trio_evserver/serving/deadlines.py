@@ -9,13 +9,14 @@ import heapq
 import math
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
 import trio
 
 from trio_evserver.serving.options import Timeouts
 
 # At the cap nobody has to go who has only just connected: the first byte may be on its way.
-_FIRST_BYTE = 1.0  # seconds
+_FIRST_BYTE: Final = 1.0  # seconds
 
 
 class Phase(Enum):

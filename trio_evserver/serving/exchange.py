@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 from trio_evserver.files.failures import RETRY_AFTER, refusal_for
 from trio_evserver.files.file_cache import FileCache
@@ -23,19 +24,19 @@ from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.media_types import media_type
 from trio_evserver.semantics.message import Content, Parts, Refusal, Request, Response
 from trio_evserver.semantics.policy import Policy
-from trio_evserver.semantics.representation import Representation, represent, without_content
+from trio_evserver.semantics.representation import Representation
 from trio_evserver.semantics.resource_path import ResourcePath
 from trio_evserver.semantics.respond import answer, check_method, options, page
 from trio_evserver.semantics.target import resolve
 from trio_evserver.serving.answer import Answer, FileAnswer, Looking
 
-UNCOUNTED = 16 * 1024
+UNCOUNTED: Final = 16 * 1024
 """Content of so many bytes is not counted as read and not yet sent: a socket takes it at once."""
 
 
 logger = logging.getLogger("trio_evserver")
 
-_LOG_EVERY = 1.0  # seconds between two lines about the same status: a failing disk fails every request
+_LOG_EVERY: Final = 1.0  # seconds between two lines about the same status: a failing disk fails every request
 
 
 class Exchange:
@@ -109,7 +110,7 @@ class Exchange:
     def _settle(self, request: Request, response: Response | Refusal, lease: Lease) -> Answer:
         """The answer, which takes over the lease if its body is read from the file."""
         if isinstance(response, Response) and self._is_too_much(response):
-            response = answer(request, without_content(lease.representation), self._policy)
+            response = answer(request, lease.representation.without_content(), self._policy)
         if isinstance(response, Response) and isinstance(response.body, Parts) and request.method == b"GET":
             return FileAnswer(response, response.body, lease)
         lease.release()
@@ -153,13 +154,13 @@ class Exchange:
         return self._options
 
 
-STALE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the connection had waited too long", (RETRY_AFTER,))
-CROWDED = Refusal(
+STALE: Final = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the connection had waited too long", (RETRY_AFTER,))
+CROWDED: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "more connections than can be served in time", (RETRY_AFTER,)
 )
-_HIDDEN = Refusal(HTTPStatus.NOT_FOUND, "a hidden name")
+_HIDDEN: Final = Refusal(HTTPStatus.NOT_FOUND, "a hidden name")
 # A 5xx by their number, the client's doing by their nature.
-_CLIENTS_DOING = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+_CLIENTS_DOING: Final = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
 
 
 def describe(
@@ -170,7 +171,7 @@ def describe(
     found = validators(identity, source, opened.digest, opened.read_at)
     name = opened.name.rpartition(b"/")[2]
     kind = media_type(name)
-    representation = represent(
+    representation = Representation(
         size=identity.size,
         modified=found.modified,
         modified_is_strong=found.modified_is_strong,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
@@ -18,19 +19,19 @@ from trio_evserver.semantics.message import Content, Parts, Region, Request, Res
 from trio_evserver.serving.exchange import UNCOUNTED
 from trio_evserver.serving.transport import Transport
 
-KEEP_ALIVE = b""
+KEEP_ALIVE: Final = b""
 """What HTTP/1.1 assumes is not said."""
-KEEP_ALIVE_SAID = b"Connection: keep-alive\r\n"
-CLOSE = b"Connection: close\r\n"
+KEEP_ALIVE_SAID: Final = b"Connection: keep-alive\r\n"
+CLOSE: Final = b"Connection: close\r\n"
 
-_SERVER = b"trio_evserver"
+_SERVER: Final = b"trio_evserver"
 
-_NOTHING = (b"", b"", 0)
-_CRLF = b"\r\n"
+_NOTHING: Final = (b"", b"", 0)
+_CRLF: Final = b"\r\n"
 
 # A reply whose reads and sends never wait, because its file is in memory and its client is fast, lets the
 # others have a turn after so many bytes.
-_BURST = 1024 * 1024
+_BURST: Final = 1024 * 1024
 
 
 class Heads:

@@ -596,12 +596,13 @@ def test_shutdown_while_a_thread_is_at_it(pages: int, monkeypatch: pytest.Monkey
         (1, True, 1, "it is there"),
         (BlockingIOError(errno.EAGAIN, "cold"), True, 1, "it is not, which is an answer"),
         (OSError(errno.EOPNOTSUPP, "no"), False, 1, "nobody knows"),
+        (OSError(errno.EIO, "broken"), False, 3, "that is the file's, and whoever reads it is told"),
     ],
 )
 def test_who_tells_residency(
     pages: int, monkeypatch: pytest.MonkeyPatch, result: int | OSError, expected: bool, asked: int, why: str
 ) -> None:
-    """A file system is asked once, by one byte."""
+    """A file system is asked once, by one byte, if it answers."""
     calls: list[int] = []
 
     def preadv(descriptor: int, buffers: list[bytearray], offset: int, flags: int) -> int:

@@ -136,8 +136,9 @@ async def test_who_knows_is_not_told(
     scene.file.identity = identity_of(status)
     if edited:
         os.utime(scene.path, ns=(0, 0))
-    body = Parts((Region(0, SMALL),), SMALL)
-    span = scene.reader.find_whole(scene.file, body, current=current)
+    short = scene.reader.short(scene.file, Parts((Region(0, SMALL),), SMALL))
+    assert short is not None
+    span = scene.reader.find_whole(scene.file, short, current=current)
     assert (span is not None) is found
     scene.file.release()
     scene.disk.shutdown()

@@ -16,7 +16,8 @@ USUAL_NAME: Final = 256
 
 
 class Entry:
-    """A file, or the lack of one, as it was when it was last looked at (`checked`, in Trio's seconds).
+    """A file, or the lack of one, as it was when it was last looked at: `checked`, in Trio's seconds, if it
+    has no `probe`, by which it is looked at for every use.
 
     `is_apart`: its content has a file of its own in memory; `may_be_apart`: it could have one, although it is
     not held in memory.

@@ -220,14 +220,14 @@ class Disk:
             return False
         if device in self._with_nowait:
             return True
-        with suppress(BlockingIOError):
-            try:
-                os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
-            except OSError as error:
-                if error.errno == errno.EOPNOTSUPP:
-                    self._without_nowait.add(device)
-                    return False
-                raise
+        try:
+            os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                self._without_nowait.add(device)
+            return False  # if it is the file's, reading meets it, too
         self._with_nowait.add(device)
         return True
 

@@ -62,6 +62,7 @@ class FileCache:
         self._page_cache = PageCache(disk, workers, enabled=options.cached_reads)
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._fills: dict[bytes, Fill] = {}
+        self._content_limit = options.content_limit
         self._capacity = options.cache_size  # in bytes; 0 once closed
         self._size = 0
         self._copies = 0
@@ -203,8 +204,8 @@ class FileCache:
         if keep and self._capacity:
             opened.file.acquire()
             probe = opened.probe if opened.file.local and self._options.cached_reads else b""
-            entry = Entry(lease, probe, trio.current_time())
-            is_small = 0 < representation.size <= self._options.content_limit
+            entry = Entry(lease, probe, 0.0 if probe else trio.current_time())
+            is_small = 0 < representation.size <= self._content_limit
             entry.may_be_apart = is_small and bool(probe) and representation.content is None
             self._keep(key, entry)
         return lease

@@ -21,9 +21,10 @@ from trio_evserver.files.call import Call
 from trio_evserver.files.failures import DiskBusyError
 from trio_evserver.files.statistics import GateStatistics
 
-# So many questions may be at the kernel's own reading: with what the threads are at they are to fit into the
-# queue of a device, which takes 64 requests at the least, and each of them is one request or two.
-_MOST_MISSES: Final = 16
+# So many questions may be at the kernel's own reading. With what the threads are at they are to fit into the
+# queue of a device, which takes 64 requests at the least, and each of them is one request or two. And to have
+# the kernel begin takes the event loop 25 us: after a few misses the next is most likely one, too.
+_MOST_MISSES: Final = 4
 _MISSES_STAY: Final = 1.0  # seconds
 
 

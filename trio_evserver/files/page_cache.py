@@ -80,21 +80,21 @@ class PageCache:
         )
 
     def length(self, file: OpenFile, region: Region) -> int:
-        """How much it holds of the beginning of `region`, where that can be sent in place; BlockingIOError:
-        nothing.
+        """How much it holds of the beginning of `region`, where that can be sent in place, and as far as can
+        be told.
         """
         now = self._clock()
         until = self._known_until(file, region)
         if now < until:
             return region.length
         if not self._may_ask(file, until, now):
-            raise BlockingIOError
+            return 0
         device = file.identity.device
         try:
             found = self._disk.cached_length(file.descriptor, device, region.length, region.offset)
         except BlockingIOError as error:
             self._note_miss(file, region.offset, error)
-            raise
+            return 0
         self._remember(file, Region(region.offset, found), now)
         return found
 

@@ -56,25 +56,7 @@ class RegionReader:
     def __repr__(self) -> str:
         return f"<RegionReader of {self._page_cache!r}>"
 
-    def find_whole(self, file: OpenFile, body: Parts, *, current: bool) -> Span | None:
-        """The whole of `body`, where it is `_short`, and is there: good until the next checkpoint. If the
-        file is known to be `current`, it is not asked again.
-        """
-        region = self._short(file, body)
-        if region is None:
-            return None
-        try:
-            span = self._find_span(file, region, current)
-        except (OSError, FileChangedError):  # whatever it is, it comes again
-            return None
-        return span if span.length == region.length else None
-
-    def warm_whole(self, file: OpenFile, body: Parts) -> Warming | None:
-        """What brings the whole of `body` into the page cache, where it is `_short`."""
-        region = self._short(file, body)
-        return None if region is None or file.copy is not None else self._page_cache.warm(file, region)
-
-    def _short(self, file: OpenFile, body: Parts) -> Region | None:
+    def short(self, file: OpenFile, body: Parts) -> Region | None:
         """What `body` consists of, where that is one part of the file, can be sent in place, and is neither
         too short for that nor too long for a turn.
         """
@@ -87,22 +69,37 @@ class RegionReader:
             return None
         return part
 
-    def is_short(self, file: OpenFile, body: Parts) -> bool:
-        """Whether `find_whole` says all that is to be known of the page cache."""
-        return self._short(file, body) is not None
+    def find_whole(self, file: OpenFile, short: Region, *, current: bool) -> Span | None:
+        """All of a `short` region, if it is there: good until the next checkpoint. If the file is known to be
+        `current`, it is not asked again.
+        """
+        try:
+            span = self._find_span(file, short, current)
+        except (OSError, FileChangedError):  # whatever it is, it comes again
+            return None
+        return span if span is not None and span.length == short.length else None
+
+    def warm(self, file: OpenFile, short: Region) -> Warming:
+        """What brings all of a `short` region into the page cache."""
+        return self._page_cache.warm(file, short)
 
     def find_span(self, file: OpenFile, region: Region) -> Span:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
         place; BlockingIOError: nothing.
         """
-        return self._find_span(file, region, False)
+        span = self._find_span(file, region, False)
+        if span is None:
+            raise BlockingIOError
+        return span
 
-    def _find_span(self, file: OpenFile, region: Region, current: bool) -> Span:
+    def _find_span(self, file: OpenFile, region: Region, current: bool) -> Span | None:
         if file.copy is not None:
             return Span(file.copy, region.offset, region.length)
         if file.identity.device in self._without_sendfile:
-            raise BlockingIOError
+            return None
         length = self._page_cache.length(file, region)
+        if not length:
+            return None
         if not current:
             self._check(file)
         return Span(file.descriptor, region.offset, length)

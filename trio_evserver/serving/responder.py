@@ -116,17 +116,23 @@ class Responder:
         self.sent = 0
         reader = self._read_ahead.reader
         current, lease.current = lease.current, False  # if this has to wait, it is not any more
-        span = None if lease.first else reader.find_whole(lease.file, body, current=current)
-        if span is not None:
-            head = self._heads.head(response, connection)
-            sent = self._transport.send_span_nowait(head, span)
-            self.sent = max(0, sent - len(head))
-            if self.sent == span.length:
-                return True
-            self._pending = (head, b"", sent)
+        short = None if lease.first else reader.short(lease.file, body)
+        if short is None:
+            return self._send_read_nowait(response, body, lease, connection)
+        span = reader.find_whole(lease.file, short, current=current)
+        if span is None:
             return None
-        if reader.is_short(lease.file, body) and not lease.first:
-            return None
+        head = self._heads.head(response, connection)
+        sent = self._transport.send_span_nowait(head, span)
+        self.sent = max(0, sent - len(head))
+        if self.sent == span.length:
+            return True
+        self._pending = (head, b"", sent)
+        return None
+
+    def _send_read_nowait(
+        self, response: Response, body: Parts, lease: Lease, connection: bytes
+    ) -> bool | None:
         data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
         if data is None:
             return None
@@ -142,9 +148,11 @@ class Responder:
         """What brings all of a body that `send_file_nowait` did not begin to send into the page cache, where
         it is short.
         """
-        if self._pending[0] or lease.first:
+        if self._pending[0] or lease.first or lease.file.copy is not None:
             return None
-        return self._read_ahead.reader.warm_whole(lease.file, body)
+        reader = self._read_ahead.reader
+        short = reader.short(lease.file, body)
+        return None if short is None else reader.warm(lease.file, short)
 
     async def send_rest(self) -> None:
         """Send what is left of the last response. Raises ConnectionLost."""

@@ -12,7 +12,6 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -173,8 +172,7 @@ def failing_sockets(monkeypatch: pytest.MonkeyPatch) -> Calls:
         monkeypatch.setattr(open_site_module, "open_hub", lambda: Hub(cast("Any", Epoll(calls))))
     monkeypatch.setattr(transport_module, "poll", lambda: Poll(calls, "poll"))
     monkeypatch.setattr(transport_module, "ioctl", partial(calls.run, "ioctl", fcntl.ioctl))
-    of_the_listener = {"poll": lambda: Poll(calls, "poll of the listener")}
-    monkeypatch.setattr(listener_module, "select", SimpleNamespace(**(vars(select) | of_the_listener)))
+    monkeypatch.setattr(listener_module, "poll", lambda: Poll(calls, "poll of the listener"))
     return calls
 
 

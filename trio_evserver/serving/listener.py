@@ -4,9 +4,10 @@ runs out.
 
 import errno
 import logging
-import select
 import socket
 from contextlib import suppress
+from select import POLLIN, poll
+from typing import Final
 
 import trio
 
@@ -22,15 +23,15 @@ logger = logging.getLogger("trio_evserver")
 
 # Connections that are accepted before those that are already in have another turn; h2o takes 10, lighttpd
 # 100. The more are in, the longer a turn may be, and who comes must not wait for too many of them.
-_BATCH = 16
-_SHARE = 8
-_LARGEST_BATCH = 256
+_BATCH: Final = 16
+_SHARE: Final = 8
+_LARGEST_BATCH: Final = 256
 # The machine is out of something. Trio's serve_listeners waits as long.
 _PAUSE = 0.1
-_REQUEST = 16 * 1024  # bytes: a request's head, in all likelihood
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_REQUEST: Final = 16 * 1024  # bytes: a request's head, in all likelihood
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # The peer, or the way to it, was gone before it was accepted, or a firewall did not like it: accept(2).
-_GONE = frozenset(
+_GONE: Final = frozenset(
     getattr(errno, name)
     for name in ("ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET",
                  "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT")
@@ -164,8 +165,8 @@ async def accept_streams(
 
 def is_empty(listener: socket.socket) -> bool:
     """Whether nobody waits in its accept queue, as far as can be told: nobody is refused on a guess."""
-    waiting = select.poll()
-    waiting.register(listener, select.POLLIN)
+    waiting = poll()
+    waiting.register(listener, POLLIN)
     try:
         return not waiting.poll(0)
     except OSError:

@@ -38,7 +38,7 @@ class OpenFile:
         self.resident: dict[int, tuple[int, float]] = {}
         self._close = close
         # One for each user, the last to be taken at the bottom: to append to a list and to pop from it are
-        # atomic, and cost a tenth of what a lock does.
+        # atomic, and cost a quarter of what a lock does.
         self._users = [_LAST]
 
     def __repr__(self) -> str:

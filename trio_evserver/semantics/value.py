@@ -11,7 +11,7 @@ class Value:
     __slots__ = ()
 
     def _key(self) -> tuple[object, ...]:
-        """All that it is made with, in order."""
+        """All that it is made with, in order; what two are compared by."""
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:

@@ -51,7 +51,7 @@ def test_a_value_stays_as_it_is() -> None:
     """No attribute of a value can be set, whoever tries."""
     value = Region(0, 5)
     with pytest.raises(AttributeError):
-        value.length = 6  # type: ignore[misc]
+        value.length = 6  # type: ignore[misc]  # that is what is refused
     assert value == Region(0, 5)
 
 

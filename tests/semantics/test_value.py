@@ -33,7 +33,7 @@ def test_it_shows_what_it_is_made_with() -> None:
 
 def test_it_has_no_other_attribute() -> None:
     with pytest.raises(AttributeError):
-        Region(0, 5).size = 5  # type: ignore[attr-defined]
+        Region(0, 5).size = 5  # type: ignore[attr-defined]  # that is what is refused
 
 
 def test_the_base_alone_is_no_value() -> None:

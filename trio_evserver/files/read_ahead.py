@@ -188,9 +188,9 @@ class Reading:
         """
         try:
             left = self._reader.find_span(self._file, Region(span.offset + sent, span.length - sent))
-            return left.length if left.descriptor == span.descriptor else 0
         except (OSError, FileChangedError):
             return 0
+        return left.length if left is not None and left.descriptor == span.descriptor else 0
 
     def put_back(self, span: Span, sent: int) -> None:
         """Of the span that was handed over last only so many bytes were sent."""
@@ -207,11 +207,9 @@ class Reading:
             return None
         if chunk.offset < len(self._first):  # it is at hand
             return None
-        try:
-            span = self._reader.find_span(self._file, chunk)
-        except BlockingIOError:
-            return None
-        self._chunks.take_part(span.length)
+        span = self._reader.find_span(self._file, chunk)
+        if span is not None:
+            self._chunks.take_part(span.length)
         return span
 
     # Read

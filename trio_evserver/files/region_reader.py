@@ -74,7 +74,7 @@ class RegionReader:
         `current`, it is not asked again.
         """
         try:
-            span = self._find_span(file, short, current)
+            span = self.find_span(file, short, current=current)
         except (OSError, FileChangedError):  # whatever it is, it comes again
             return None
         return span if span is not None and span.length == short.length else None
@@ -83,16 +83,10 @@ class RegionReader:
         """What brings all of a `short` region into the page cache."""
         return self._page_cache.warm(file, short)
 
-    def find_span(self, file: OpenFile, region: Region) -> Span:
+    def find_span(self, file: OpenFile, region: Region, *, current: bool = False) -> Span | None:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
-        place; BlockingIOError: nothing.
+        place; None: nothing. `current` as above. Raises OSError and FileChangedError.
         """
-        span = self._find_span(file, region, False)
-        if span is None:
-            raise BlockingIOError
-        return span
-
-    def _find_span(self, file: OpenFile, region: Region, current: bool) -> Span | None:
         if file.copy is not None:
             return Span(file.copy, region.offset, region.length)
         if file.identity.device in self._without_sendfile:

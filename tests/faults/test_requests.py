@@ -167,7 +167,7 @@ async def test_the_nth_call_takes_its_time(
             assert site.statistics().held == 0
             assert await ask(site, f"/{name}") == Answer(200, FILES[name], True), f"after call {n}"
             await until_idle(site)
-    assert n > 1
+    assert n > 1 or way == "all"  # where all of it may be in memory, and no worker is asked
     disk.shutdown()
     monkeypatch.undo()
     assert descriptors() == before

@@ -187,6 +187,33 @@ def test_a_swapped_root_is_seen_at_once(disk: Disk, place: Path) -> None:
     root.shutdown()
 
 
+def test_the_root_is_looked_up_once_a_moment(place: Path) -> None:
+    """Who had asked before a moment came may hear what was so then; who asks later hears what is so now."""
+    disk = Disk()
+    if not disk.has_openat2 or not disk.mounts.is_local(place.stat().st_dev):
+        pytest.skip("nothing is opened without waiting here")
+    for name in ("old", "new"):
+        (place / name).mkdir()
+        (place / name / "a.txt").write_text(name)
+    current = place / "current"
+    current.symlink_to("old")
+    root = document_root(current, disk)
+
+    def ask(moment: int) -> bytes | int:
+        found = root.load_cached(path_of("/a.txt"), moment=moment)
+        assert not isinstance(found, Unread)
+        return content_of(found)
+
+    assert ask(1) == b"old"
+    (place / "next").symlink_to("new")
+    os.replace(place / "next", current)
+    assert ask(1) == b"old"
+    assert ask(2) == b"new"
+    assert ask(0) == b"new"
+    root.shutdown()
+    disk.shutdown()
+
+
 def test_the_root_is_opened_once(place: Path) -> None:
     """As long as its path leads to the same directory; and not any more after the end."""
     disk = Counting()

@@ -90,17 +90,27 @@ class Noting:
 
 async def test_one_request_and_the_end(root: Path, watched: list[int]) -> None:
     """A connection that is over with its first request is never watched, in a nursery of its own as in one
-    that was kept; one that has to wait, for a file that is not in memory, is.
+    that was kept.
     """
     async with scene(root) as stage:
         stage.accept()
-        for count, seen in [(1, 1), (3, 1), (3, 1)]:
+        for count in (1, 3, 3):
             for client in stage.say(*[ONCE] * count):
                 assert read_answer(await hear_all(client)).body == TEN
             await wait_all_tasks_blocked()
-            assert len(watched) == seen
+        assert watched == []
         statistics = stage.site.statistics()
         assert (statistics.connections, statistics.accepted, statistics.responses) == (0, 7, {200: 7})
+
+
+async def test_one_request_that_has_to_wait(root: Path, watched: list[int]) -> None:
+    """For a worker, which is who opens the file where a single one is served: it is watched meanwhile."""
+    async with scene(root / "ten.txt") as stage:
+        stage.accept()
+        (client,) = stage.say(ONCE)
+        assert read_answer(await hear_all(client)).body == TEN
+        await wait_all_tasks_blocked()
+        assert len(watched) == 1
 
 
 async def test_it_stays_open(root: Path, watched: list[int]) -> None:

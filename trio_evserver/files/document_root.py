@@ -7,6 +7,7 @@ swapping a symbolic link to it (an atomic deploy) shows at once.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -32,6 +33,7 @@ class DocumentRoot:
         symlinks: Symlinks,
         first_read: FirstRead,
     ) -> None:
+        """Raises OSError where `path` cannot be looked at. May wait for the disk."""
         self.path = os.fsencode(os.path.abspath(path))
         self._disk = disk
         self._index = tuple(os.fsencode(name) for name in index)
@@ -40,12 +42,17 @@ class DocumentRoot:
         # All mount points, and the root's if no other is below it. In one, as threads look at it, too.
         self._mount: tuple[tuple[bytes, ...] | None, bytes | None] = None, None
         self._identity: tuple[int, int] | None = None
-        # The descriptor of the root, for the event loop alone, which need not open it each time.
+        # The descriptor of the root, for the event loop alone, which need not open it each time, and when its
+        # path last led there.
         self._root: int | None = None
         self._root_identity: tuple[int, int] | None = None
+        self._root_moment = 0
         self._closed = False
         self._local = False
-        self.is_single_file = is_regular(disk.status_of(self.path))
+        status = disk.status_of(self.path)
+        self.is_single_file = is_regular(status)
+        with suppress(OSError):  # whatever it is, the first opening meets it, too
+            self._learn(status)
 
     def __repr__(self) -> str:
         return f"<DocumentRoot {os.fsdecode(self.path)!r}>"
@@ -59,12 +66,15 @@ class DocumentRoot:
         assert not isinstance(found, Unread)
         return found
 
-    def load_cached(self, path: ResourcePath, *, ask: bool = True) -> Opened | Unread | Refusal:
+    def load_cached(
+        self, path: ResourcePath, *, ask: bool = True, moment: int = 0
+    ) -> Opened | Unread | Refusal:
         """As `load`, from memory alone, as far as that goes. Raises BlockingIOError instead of waiting for a
         name. What can be sent from the page cache is not read; nor is anything else, unless it may `ask`.
+        `moment` as of `FileCache.find_nowait`: where the root's path leads is looked up once for all of it.
         """
         try:
-            return self._look(path, Way.MEMORY if ask else Way.NAMES)
+            return self._look(path, Way.MEMORY if ask else Way.NAMES, moment)
         except BlockingIOError:
             raise
         except OSError as error:
@@ -83,11 +93,11 @@ class DocumentRoot:
         """Leave unread what `load_cached` opened."""
         self._disk.close(unread.descriptor)
 
-    def _look(self, path: ResourcePath, way: Way) -> Opened | Unread | Refusal:
+    def _look(self, path: ResourcePath, way: Way, moment: int = 0) -> Opened | Unread | Refusal:
         if self.is_single_file:
             return self._load_single(path, way)
         if way is not Way.WORKER:
-            return self._load_beneath(self._root_nowait(), path, way)
+            return self._load_beneath(self._root_nowait(moment), path, way)
         root = self._open_root()
         try:
             return self._load_beneath(root, path, way)
@@ -112,19 +122,23 @@ class DocumentRoot:
             self._mount = points, mount
         return mounts.point_of(b"%b/%b" % (self.path, name)) if mount is None else mount
 
-    def _root_nowait(self) -> int:
+    def _root_nowait(self, moment: int) -> int:
         """The root's descriptor, as long as its path leads to the same directory."""
         if not self._local or self._closed:
             raise BlockingIOError
         if self._root is not None:
+            if moment and moment == self._root_moment:
+                return self._root
             # That it is open keeps what this call looks up in memory.
             status = self._disk.status_of(self.path)
             if (status.st_dev, status.st_ino) == self._root_identity:
+                self._root_moment = moment
                 return self._root
             self._drop_root()
         self._root = self._disk.open_directory_cached(self.path)
         status = self._disk.status(self._root)
         self._root_identity = status.st_dev, status.st_ino
+        self._root_moment = moment
         return self._root
 
     def _drop_root(self) -> None:
@@ -135,15 +149,18 @@ class DocumentRoot:
     def _open_root(self) -> int:
         root = self._disk.open_directory(self.path)
         try:
-            status = self._disk.status(root)
-            identity = (status.st_dev, status.st_ino)
-            if identity != self._identity:
-                self._local = all(map(self._is_local_path, _ancestors(self.path)))
-                self._identity = identity
+            self._learn(self._disk.status(root))
         except BaseException:
             self._disk.close(root)
             raise
         return root
+
+    def _learn(self, status: os.stat_result) -> None:
+        """Whether the root is local, if it is another than before."""
+        identity = (status.st_dev, status.st_ino)
+        if identity != self._identity:
+            self._local = all(map(self._is_local_path, _ancestors(self.path)))
+            self._identity = identity
 
     def _is_local_path(self, path: bytes) -> bool:
         return self._disk.mounts.is_local(self._disk.status_of(path).st_dev)

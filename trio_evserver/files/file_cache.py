@@ -119,7 +119,7 @@ class FileCache:
     def set_apart(self, entry: Entry) -> bool:
         """Put the content of a small file into a file in memory, from which it is sent without a copy and
         without a question; False where that cannot be done, or takes a descriptor that an entry has. An
-        entry that is asked for again is worth it.
+        entry whose content was sent a moment ago is worth it.
         """
         if len(self._entries) + self._copies >= self._options.cache_files:
             return False
@@ -131,16 +131,16 @@ class FileCache:
         self._fit()
         return entry.is_apart
 
-    def look(self, path: ResourcePath) -> Lease | Refusal | Unread | None:
+    def look(self, path: ResourcePath, moment: int = 0) -> Lease | Refusal | Unread | None:
         """What is found at `path` without waiting, where `find_nowait` has no entry: a lease, or why there is
-        none. Otherwise whoever asks awaits `fetch`, and hands over what else this says.
+        none. Otherwise whoever asks awaits `fetch`, and hands over what else this says. `moment` as above.
         """
         if not self._options.cached_reads:
             return None
         mount = self._root.mount_of(path)
         ask = self._workers.may_ask(mount)
         try:
-            opened = self._root.load_cached(path, ask=ask)
+            opened = self._root.load_cached(path, ask=ask, moment=moment)
         except BlockingIOError:
             return None
         if isinstance(opened, Unread):

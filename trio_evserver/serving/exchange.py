@@ -70,7 +70,7 @@ class Exchange:
             # Nothing hidden is ever looked for where it is not served, so that what was found is not hidden.
             if path.hidden and not self._hidden:
                 return self.refuse(_HIDDEN)
-            found = self._cache.look(path)
+            found = self._cache.look(path, moment)
             if found is None or isinstance(found, Unread):
                 return partial(self._look_for, request, path, found)
             return self._answer_with(request, found)

@@ -276,11 +276,17 @@ async def test_a_disk_that_is_busy(
 
 
 async def test_a_copy(scene: Scene) -> None:
-    """Of what is all there, and has not changed; that it is not there is said, and no copy is left open."""
-    file = scene.open()
-    with pytest.raises(BlockingIOError):
-        scene.cache.copy(file)
+    """Of what was all there a moment ago, and has not changed; no copy is left open."""
+    file, everything = scene.open(), Region(0, SIZE)
+    assert not scene.cache.held(file, everything)
     scene.disk.hot = True
+    assert not scene.cache.held(file, everything), "nobody has asked"
+    assert scene.ask(file, 0, SIZE) == SIZE
+    assert scene.cache.held(file, everything)
+    assert scene.cache.read(file, memoryview(bytearray(10)), SIZE - 10) == 10
+    assert scene.cache.held(file, everything), "its end was asked for, too"
+    scene.now += 1
+    assert not scene.cache.held(file, everything)
     copy = scene.cache.copy(file)
     if hasattr(os, "memfd_create"):
         assert copy is not None

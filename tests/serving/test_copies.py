@@ -1,5 +1,6 @@
-"""Content that is asked for again is sent from a file in memory: the same bytes, and nothing left behind."""
+"""Content that is asked for often is sent from a file in memory: the same bytes, and nothing left behind."""
 
+import math
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from tests.serving.conversations import (
     request,
     small_listener,
 )
+from trio_evserver.files import page_cache as page_cache_module
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.resource_path import ResourcePath
@@ -33,6 +35,12 @@ LONG_AGO = (1_000_000_000, 1_000_000_000)
 FILES = FileOptions()
 
 pytestmark = pytest.mark.skipif(open_memory_file(b"") is None, reason="no files in memory here")
+
+
+@pytest.fixture(autouse=True)
+def always_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, who is asked for again is asked for often."""
+    monkeypatch.setattr(page_cache_module, "_STAYS", math.inf)
 
 
 def put(root: Path, content: bytes, name: str = "page", when: tuple[int, int] = LONG_AGO) -> None:
@@ -86,6 +94,17 @@ async def test_who_is_asked_for_again_gets_one(tmp_path: Path) -> None:
         assert PAGE[50000:90001] in both
     await wait_all_tasks_blocked()
     assert open_descriptors() == before
+
+
+async def test_who_is_asked_for_now_and_then_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy would drive others out for nothing: it is sent from where the kernel has it, each time."""
+    monkeypatch.setattr(page_cache_module, "_STAYS", 0.0)
+    async with serving(tmp_path) as (site, listener):
+        for _ in range(4):
+            assert await ask(listener) == PAGE
+        assert copy_of(site) is None
 
 
 async def test_a_small_file_gets_none(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from trio_evserver.files.lease import Lease
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.page_cache import PageCache
-from trio_evserver.semantics.message import Refusal
+from trio_evserver.semantics.message import Refusal, Region
 from trio_evserver.semantics.representation import Representation
 
 ENTRY_COST: Final = 4096
@@ -54,10 +54,9 @@ class Entry:
                 return False
             self.representation = representation.without_content()
         else:
-            try:
-                file.copy = page_cache.copy(file)
-            except BlockingIOError:  # another time
-                return False
+            if not page_cache.held(file, Region(0, representation.size)):
+                return False  # it is not asked for that often, or by parts
+            file.copy = page_cache.copy(file)
             self.may_be_apart = False
             if file.copy is None:
                 return False

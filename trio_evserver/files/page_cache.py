@@ -129,20 +129,21 @@ class PageCache:
             self._missed = file, offset
             self._workers.missed(file.mount)
 
+    def held(self, file: OpenFile, region: Region) -> bool:
+        """Whether it held `region` a moment ago, for all that was asked."""
+        return self._clock() < self._known_until(file, region)
+
     def copy(self, file: OpenFile) -> int | None:
-        """A file in memory with the same content, None if there is none to be had. BlockingIOError: not all
-        of the content is there.
-        """
-        size = file.identity.size
-        if self.length(file, Region(0, size)) < size:
-            raise BlockingIOError
-        copy = copy_to_memory(file.descriptor, size)
+        """A file in memory with the same content, all of which is `held`; None if there is none to be had."""
+        copy = copy_to_memory(file.descriptor, file.identity.size)
         if copy is None or identity_of(self._disk.status(file.descriptor)) == file.identity:
             return copy
         os.close(copy)
         return None
 
     def _remember(self, file: OpenFile, region: Region, now: float) -> None:
+        if now < self._known_until(file, region):
+            return  # as a part of more
         if len(file.resident) >= _MOST_REMEMBERED:
             file.resident.clear()
         file.resident[region.offset + region.length] = (region.offset, now + _STAYS)

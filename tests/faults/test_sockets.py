@@ -3,7 +3,6 @@ and if it is not all of them the connection has ended; nothing is lost, and the 
 """
 
 import errno
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,6 @@ from tests.faults.failing_sockets import SHORT, Calls, Listening, failing_socket
 from tests.files.making import descriptors
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import NOW, connect_small, request
-from trio_evserver.files import page_cache as page_cache_module
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving import listener as listener_module
 from trio_evserver.serving import readiness as readiness_module
@@ -145,12 +143,9 @@ async def at_rest(site: Site) -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """The calls of the server's sockets; and pauses that take no time worth speaking of, and copies made by
-    count and not by time.
-    """
+    """The calls of the server's sockets; and pauses that take no time worth speaking of."""
     for module in (listener_module, readiness_module):
         monkeypatch.setattr(module, "_PAUSE", 0.001)
-    monkeypatch.setattr(page_cache_module, "_STAYS", math.inf)  # a copy is made at the second time
     return failing_sockets(monkeypatch)
 
 
@@ -166,9 +161,7 @@ async def test_the_nth_call_fails(
             answers = read_answers(honest)
             assert [(answer.status, answer.body) for answer in answers[:2]] == [(200, LARGE), (200, SMALL)]
             await at_rest(site)
-            assert (
-                await hear(listener) == honest
-            )  # once more: what is asked for so soon gets a copy in memory
+            assert await hear(listener) == honest  # once more: both files are known by now
             await at_rest(site)
             before, ever_fired = descriptors(), False
             for n in range(1, TIMES + 1):

@@ -3,11 +3,10 @@
 import errno
 import fcntl
 import os
-from pathlib import Path
 
 import pytest
 
-from trio_evserver.files.memory_file import copy_to_memory, open_memory_file
+from trio_evserver.files.memory_file import open_memory_file
 
 CONTENT = bytes(range(256)) * 300
 
@@ -62,24 +61,4 @@ def test_a_short_write(monkeypatch: pytest.MonkeyPatch) -> None:
     descriptor = open_memory_file(CONTENT)
     assert descriptor is not None
     assert os.pread(descriptor, len(CONTENT) + 1, 0) == CONTENT
-    os.close(descriptor)
-
-
-@linux
-def test_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As much of another file as was asked for, however little a call takes; none of one that is shorter."""
-    (tmp_path / "file").write_bytes(CONTENT)
-    sendfile = os.sendfile
-    monkeypatch.setattr(
-        os, "sendfile", lambda out, into, offset, count: sendfile(out, into, offset, min(count, 5000))
-    )
-    with (tmp_path / "file").open("rb") as file:
-        before = set(os.listdir("/proc/self/fd"))
-        assert copy_to_memory(file.fileno(), len(CONTENT) + 1) is None
-        assert set(os.listdir("/proc/self/fd")) == before
-        descriptor = copy_to_memory(file.fileno(), len(CONTENT) - 1)
-    assert descriptor is not None
-    assert os.pread(descriptor, len(CONTENT), 0) == CONTENT[:-1]
-    with pytest.raises(PermissionError):
-        os.pwrite(descriptor, b"x", 0)
     os.close(descriptor)

@@ -273,27 +273,3 @@ async def test_a_disk_that_is_busy(
     assert begun.refused is None
     await until_idle(workers)
     assert scene.closed == 3
-
-
-async def test_a_copy(scene: Scene) -> None:
-    """Of what was all there a moment ago, and has not changed; no copy is left open."""
-    file, everything = scene.open(), Region(0, SIZE)
-    assert not scene.cache.held(file, everything)
-    scene.disk.hot = True
-    assert not scene.cache.held(file, everything), "nobody has asked"
-    assert scene.ask(file, 0, SIZE) == SIZE
-    assert scene.cache.held(file, everything)
-    assert scene.cache.read(file, memoryview(bytearray(10)), SIZE - 10) == 10
-    assert scene.cache.held(file, everything), "its end was asked for, too"
-    scene.now += 1
-    assert not scene.cache.held(file, everything)
-    copy = scene.cache.copy(file)
-    if hasattr(os, "memfd_create"):
-        assert copy is not None
-        assert os.pread(copy, SIZE + 1, 0) == bytes(SIZE)
-        os.close(copy)
-    before = os.listdir("/proc/self/fd")
-    os.utime(scene.path, ns=(0, 0))
-    assert scene.cache.copy(file) is None
-    assert os.listdir("/proc/self/fd") == before
-    file.release()

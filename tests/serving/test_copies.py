@@ -1,6 +1,7 @@
-"""Content that is asked for often is sent from a file in memory: the same bytes, and nothing left behind."""
+"""Content that was read, and is asked for again, is sent from a file in memory: the same bytes, and nothing
+left behind.
+"""
 
-import math
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from tests.serving.conversations import (
     request,
     small_listener,
 )
-from trio_evserver.files import page_cache as page_cache_module
+from trio_evserver.files.disk import Capabilities, Disk
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.resource_path import ResourcePath
@@ -33,14 +34,9 @@ from trio_evserver.serving.site import Site
 PAGE, OTHER = os.urandom(100_000), os.urandom(90_000)
 LONG_AGO = (1_000_000_000, 1_000_000_000)
 FILES = FileOptions()
+READS = Capabilities(nowait=False)
 
 pytestmark = pytest.mark.skipif(open_memory_file(b"") is None, reason="no files in memory here")
-
-
-@pytest.fixture(autouse=True)
-def always_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, who is asked for again is asked for often."""
-    monkeypatch.setattr(page_cache_module, "_STAYS", math.inf)
 
 
 def put(root: Path, content: bytes, name: str = "page", when: tuple[int, int] = LONG_AGO) -> None:
@@ -58,18 +54,22 @@ def copy_of(site: Site, target: bytes = b"/page") -> int | None:
 
 
 @asynccontextmanager
-async def serving(root: Path, files: FileOptions = FILES) -> AsyncIterator[tuple[Site, socket.socket]]:
+async def serving(
+    root: Path, files: FileOptions = FILES, capabilities: Capabilities = READS
+) -> AsyncIterator[tuple[Site, socket.socket]]:
     """A site, and where it listens, with small buffers."""
     put(root, PAGE)
     listener = small_listener()
+    disk = Disk(capabilities)
     async with (
-        open_site(root, Options(files=files), clock=lambda: NOW) as site,
+        open_site(root, Options(files=files), disk=disk, clock=lambda: NOW) as site,
         trio.open_nursery() as nursery,
     ):
         with listener, trio.fail_after(60):
             nursery.start_soon(accept_sockets, listener, site, nursery)
             yield site, listener
         nursery.cancel_scope.cancel()
+    disk.shutdown()
 
 
 async def ask(listener: socket.socket, *fields: str, target: str = "/page") -> bytes:
@@ -96,15 +96,18 @@ async def test_who_is_asked_for_again_gets_one(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-async def test_who_is_asked_for_now_and_then_gets_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A copy would drive others out for nothing: it is sent from where the kernel has it, each time."""
-    monkeypatch.setattr(page_cache_module, "_STAYS", 0.0)
-    async with serving(tmp_path) as (site, listener):
+async def test_what_is_sent_in_place_gets_none(tmp_path: Path) -> None:
+    """Where the page cache can be asked, it lies in memory already."""
+    with (tmp_path / "file").open("wb+") as file:
+        file.write(b"x")
+        file.flush()
+        disk = Disk()
+        tells = disk.tells_residency(file.fileno(), os.stat(file.fileno()).st_dev)
+        disk.shutdown()
+    async with serving(tmp_path, capabilities=Capabilities()) as (site, listener):
         for _ in range(4):
             assert await ask(listener) == PAGE
-        assert copy_of(site) is None
+        assert (copy_of(site) is None) is tells
 
 
 async def test_a_small_file_gets_none(tmp_path: Path) -> None:

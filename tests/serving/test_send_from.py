@@ -37,8 +37,8 @@ def all_of_it(span: Span, sent: int) -> int:
 async def test_who_can(kind: str) -> None:
     """A socket; a stream cannot, and says so."""
     async with pair(kind) as (transport, _):
-        assert transport.sends_in_place is (kind in SOCKETS)
-        if not transport.sends_in_place:
+        assert bool(transport.longest_in_place) is (kind in SOCKETS)
+        if not transport.longest_in_place:
             with pytest.raises(NotImplementedError):
                 await transport.send_from(b"", Span(0, 0, 1), all_of_it)
         await transport.close()

@@ -58,7 +58,7 @@ async def test_replies_that_stall_in_turn(
             theirs, ours = stalling_pair()
             transport: SocketTransport | StreamTransport
             if kind == "socket":
-                transport = SocketTransport(theirs, TrioReadiness(theirs), in_place=False)
+                transport = SocketTransport(theirs, TrioReadiness(theirs), longest_in_place=0)
             else:
                 transport = StreamTransport(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
             site.connection_began()
@@ -91,7 +91,9 @@ async def test_what_is_taken_at_once_is_not_held(tmp_path: Path, contents: dict[
             for end in (theirs, ours):
                 end.setblocking(False)
             site.connection_began()
-            nursery.start_soon(converse, SocketTransport(theirs, TrioReadiness(theirs), in_place=False), site)
+            nursery.start_soon(
+                converse, SocketTransport(theirs, TrioReadiness(theirs), longest_in_place=0), site
+            )
             async with trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as client:
                 await client.send_all(asked)
                 return await hear_all(client)

@@ -1,6 +1,7 @@
 """The two transports: the same bytes, the same ends, whatever carries them."""
 
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -12,7 +13,7 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_task
 from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from trio_evserver.serving.readiness import Hub, HubReadiness, TrioReadiness, open_hub
-from trio_evserver.serving.socket_transport import SocketTransport, is_this_machine
+from trio_evserver.serving.socket_transport import SocketTransport, longest_in_place
 from trio_evserver.serving.stream_transport import StreamTransport
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
@@ -267,6 +268,6 @@ async def test_a_large_piece_is_progress_by_parts() -> None:
         (("2001:db8::127:1", 1, 0, 0), False),
     ],
 )
-async def test_who_is_sent_to_in_place(peer: object, here: bool) -> None:
-    """Not those on this machine: they copy what they are sent themselves."""
-    assert is_this_machine(peer) is here
+async def test_what_is_sent_in_place(peer: object, here: bool) -> None:
+    """Everything, but not much to those on this machine: they copy what they are sent themselves."""
+    assert longest_in_place(peer) == (4 * 1024 * 1024 if here else sys.maxsize)

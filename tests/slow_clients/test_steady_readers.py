@@ -32,7 +32,7 @@ class Steady:
     """A transport whose peer asks for a file, and takes what is sent: it takes time, but is no stall."""
 
     taken = moment = 0
-    sends_in_place = False
+    longest_in_place = 0
     may_have_more = True
     has_received = False
     on_stall: Callable[[bool], None]

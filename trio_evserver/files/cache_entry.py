@@ -5,8 +5,7 @@ from typing import Final
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.open_file import OpenFile
-from trio_evserver.files.page_cache import PageCache
-from trio_evserver.semantics.message import Refusal, Region
+from trio_evserver.semantics.message import Refusal
 from trio_evserver.semantics.representation import Representation
 
 ENTRY_COST: Final = 4096
@@ -19,19 +18,18 @@ class Entry:
     """A file, or the lack of one, as it was when it was last looked at: `checked`, in Trio's seconds, if it
     has no `probe`, by which it is looked at for every use.
 
-    `is_apart`: its content has a file of its own in memory; `may_be_apart`: it could have one, although it is
-    not held in memory.
+    `is_apart`: its content has a file of its own in memory.
     """
 
     __slots__ = (
-        "checked", "cost", "file", "is_apart", "may_be_apart", "moment", "probe", "refusal", "representation",
+        "checked", "cost", "file", "is_apart", "moment", "probe", "refusal", "representation",
     )  # fmt: skip
 
     def __init__(self, found: Lease | Refusal, probe: bytes, checked: float) -> None:
         self.checked = checked
         self.probe = probe
         self.moment = 0
-        self.is_apart = self.may_be_apart = False
+        self.is_apart = False
         self.cost = ENTRY_COST
         self.file: OpenFile | None = None
         self.representation: Representation | None = None
@@ -43,24 +41,15 @@ class Entry:
             self.representation = found.representation
             self.cost += len(found.representation.content or b"")
 
-    def set_apart(self, page_cache: PageCache) -> bool:
-        """Put the content into a file in memory; whether it was at hand, and could be."""
+    def set_apart(self) -> bool:
+        """Put the content, which is held, into a file in memory; whether that could be done."""
         file, representation = self.file, self.representation
-        if file is None or representation is None:
+        if file is None or representation is None or representation.content is None:
             return False
-        if representation.content is not None:
-            file.copy = open_memory_file(representation.content)
-            if file.copy is None:
-                return False
-            self.representation = representation.without_content()
-        else:
-            if not page_cache.held(file, Region(0, representation.size)):
-                return False  # it is not asked for that often, or by parts
-            file.copy = page_cache.copy(file)
-            self.may_be_apart = False
-            if file.copy is None:
-                return False
-            self.cost += representation.size
+        file.copy = open_memory_file(representation.content)
+        if file.copy is None:
+            return False
+        self.representation = representation.without_content()
         self.is_apart = True
         return True
 

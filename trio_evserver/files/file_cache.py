@@ -25,7 +25,6 @@ from trio_evserver.files.lease import Lease
 from trio_evserver.files.loader import Loader
 from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import FileOptions
-from trio_evserver.files.page_cache import PageCache
 from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal
@@ -59,10 +58,8 @@ class FileCache:
         self._describe = describe
         self._nursery = nursery
         self._loader = Loader(root, workers, self._make_room)
-        self._page_cache = PageCache(disk, workers, enabled=options.cached_reads)
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._fills: dict[bytes, Fill] = {}
-        self._content_limit = options.content_limit
         self._capacity = options.cache_size  # in bytes; 0 once closed
         self._size = 0
         self._copies = 0
@@ -117,19 +114,14 @@ class FileCache:
         return entry
 
     def set_apart(self, entry: Entry) -> bool:
-        """Put the content of a small file into a file in memory, from which it is sent without a copy and
-        without a question; False where that cannot be done, or takes a descriptor that an entry has. An
-        entry whose content was sent a moment ago is worth it.
+        """Put the content, which is held, into a file in memory, from which it is sent without a copy; False
+        where that cannot be done, or takes a descriptor that an entry has. An entry that is asked for again
+        is worth it.
         """
-        if len(self._entries) + self._copies >= self._options.cache_files:
-            return False
-        cost = entry.cost
-        if not entry.set_apart(self._page_cache):
+        if len(self._entries) + self._copies >= self._options.cache_files or not entry.set_apart():
             return False
         self._copies += 1
-        self._size += entry.cost - cost
-        self._fit()
-        return entry.is_apart
+        return True
 
     def look(self, path: ResourcePath, moment: int = 0) -> Lease | Refusal | Unread | None:
         """What is found at `path` without waiting, where `find_nowait` has no entry: a lease, or why there is
@@ -205,8 +197,6 @@ class FileCache:
             opened.file.acquire()
             probe = opened.probe if opened.file.local and self._options.cached_reads else b""
             entry = Entry(lease, probe, 0.0 if probe else trio.current_time())
-            is_small = 0 < representation.size <= self._content_limit
-            entry.may_be_apart = is_small and bool(probe) and representation.content is None
             self._keep(key, entry)
         return lease
 

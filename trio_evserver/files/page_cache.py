@@ -8,7 +8,6 @@ of parts that were found lately.
 
 import errno
 import math
-import os
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -16,8 +15,6 @@ from typing import Final
 from trio_evserver.files.call import Call
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.failures import DiskBusyError
-from trio_evserver.files.identity import identity_of
-from trio_evserver.files.memory_file import copy_to_memory
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Region
@@ -129,21 +126,7 @@ class PageCache:
             self._missed = file, offset
             self._workers.missed(file.mount)
 
-    def held(self, file: OpenFile, region: Region) -> bool:
-        """Whether it held `region` a moment ago, for all that was asked."""
-        return self._clock() < self._known_until(file, region)
-
-    def copy(self, file: OpenFile) -> int | None:
-        """A file in memory with the same content, all of which is `held`; None if there is none to be had."""
-        copy = copy_to_memory(file.descriptor, file.identity.size)
-        if copy is None or identity_of(self._disk.status(file.descriptor)) == file.identity:
-            return copy
-        os.close(copy)
-        return None
-
     def _remember(self, file: OpenFile, region: Region, now: float) -> None:
-        if now < self._known_until(file, region):
-            return  # as a part of more
         if len(file.resident) >= _MOST_REMEMBERED:
             file.resident.clear()
         file.resident[region.offset + region.length] = (region.offset, now + _STAYS)

@@ -23,8 +23,10 @@ _NEVER: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.E
 
 SMALL: Final = 16 * 1024
 """Less than so many bytes are read, and sent together with the head."""
-LONGEST_SPAN = 512 * 1024
+LONGEST_SPAN = 1024 * 1024
 """What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn."""
+LONGEST_WARMED: Final = 512 * 1024
+"""For so many bytes that are not there one worker waits; of more, several read parts at the same time."""
 
 
 class FileChangedError(Exception):

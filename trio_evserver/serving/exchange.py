@@ -85,8 +85,6 @@ class Exchange:
                 return self.answer_nowait(request, moment)
         elif not isinstance(body, Parts):
             return response
-        elif entry.may_be_apart:
-            self._cache.set_apart(entry)
         lease = entry.lease()
         assert isinstance(lease, Lease)
         lease.current = True

@@ -16,7 +16,7 @@ from trio_evserver.serving.attendants import Attendants, converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.socket_transport import SocketTransport, is_this_machine
+from trio_evserver.serving.socket_transport import SocketTransport, longest_in_place
 from trio_evserver.serving.stream_transport import StreamTransport
 
 logger = logging.getLogger("trio_evserver")
@@ -109,7 +109,7 @@ def admit(connected: socket.socket, site: Site, peer: object) -> SocketTransport
     try:
         connected.setblocking(False)
         readiness = site.readiness(connected)
-        transport = SocketTransport(connected, readiness, in_place=not is_this_machine(peer))
+        transport = SocketTransport(connected, readiness, longest_in_place=longest_in_place(peer))
         if site.hub is None or not transport.receive_early():
             transport.watch()
     except OSError:

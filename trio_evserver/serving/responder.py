@@ -10,7 +10,7 @@ from trio_evserver.files.disk import Buffer
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.page_cache import Warming
 from trio_evserver.files.read_ahead import ReadAhead, Reading
-from trio_evserver.files.region_reader import FileChangedError
+from trio_evserver.files.region_reader import LONGEST_WARMED, FileChangedError
 from trio_evserver.files.span import Span
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
@@ -133,7 +133,8 @@ class Responder:
     def _send_read_nowait(
         self, response: Response, body: Parts, lease: Lease, connection: bytes
     ) -> bool | None:
-        data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
+        in_place = body.length <= self._transport.longest_in_place
+        data = self._read_ahead.read_nowait(lease, body, in_place=in_place)
         if data is None:
             return None
         head = self._heads.head(response, connection)
@@ -148,7 +149,7 @@ class Responder:
         """What brings all of a body that `send_file_nowait` did not begin to send into the page cache, where
         it is short.
         """
-        if self._pending[0] or lease.first or lease.file.copy is not None:
+        if self._pending[0] or lease.first or lease.file.copy is not None or body.length > LONGEST_WARMED:
             return None
         reader = self._read_ahead.reader
         short = reader.short(lease.file, body)
@@ -183,7 +184,7 @@ class Responder:
             _behind(body, self.sent),
             self._nursery,
             transport.wait_writable,
-            in_place=transport.sends_in_place,
+            in_place=body.length <= transport.longest_in_place,
         )
         try:
             try:

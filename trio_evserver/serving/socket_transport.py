@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from fcntl import ioctl
 from functools import lru_cache
@@ -21,6 +22,8 @@ from trio_evserver.serving.transport import RECEIVE, ConnectionLost, nobody
 _BURST: Final = 4
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
 _JOIN: Final = 16 * 1024
+# Of more bytes, to a reader on this machine, few are in the processor's cache.
+_MOST_HERE: Final = 4 * 1024 * 1024
 _COUNT: Final = struct.Struct("i")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -34,17 +37,18 @@ class SocketTransport:
         "_readiness",
         "_socket",
         "has_received",
+        "longest_in_place",
         "may_have_more",
         "moment",
         "on_stall",
-        "sends_in_place",
         "taken",
     )
 
-    def __init__(self, connected: socket.socket, readiness: Readiness, *, in_place: bool = True) -> None:
-        """`in_place`: whether it is worth it (see `is_this_machine`)."""
+    def __init__(
+        self, connected: socket.socket, readiness: Readiness, *, longest_in_place: int = sys.maxsize
+    ) -> None:
         self._socket = connected
-        self.sends_in_place = in_place
+        self.longest_in_place = longest_in_place
         self.has_received = False
         self.may_have_more = True
         self._early = b""
@@ -273,16 +277,14 @@ class SocketTransport:
             return
 
 
-def is_this_machine(peer: object) -> bool:
-    """Whether an address, as accept(2) tells it, is one of this machine that is plain to see.
+def longest_in_place(peer: object) -> int:
+    """What `SocketTransport.longest_in_place` is worth to an address, as accept(2) tells it.
 
-    Nobody copies what a network card is sent in place, but a reader on this machine does: its copy is slower
-    where it comes from the page cache than from what is in the processor's cache, and the time of both sides
-    together is then no less.
+    Nobody copies what a network card is sent in place, but a reader on this machine does. Its copy of much is
+    slower where it comes from the page cache than from one buffer that stays in the processor's cache.
     """
-    if not isinstance(peer, tuple):  # a Unix-domain socket's
-        return True
-    return _is_loopback(str(peer[0]))
+    is_here = not isinstance(peer, tuple) or _is_loopback(str(peer[0]))  # or a Unix-domain socket's
+    return _MOST_HERE if is_here else sys.maxsize
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ class StreamTransport:
 
     __slots__ = ("_aborted", "_stream", "may_have_more", "moment", "on_stall", "taken")
 
-    sends_in_place = False
+    longest_in_place = 0
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream

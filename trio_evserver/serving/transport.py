@@ -84,8 +84,8 @@ class Transport(Protocol):
         ConnectionLost.
         """
 
-    sends_in_place: bool
-    """Whether there is a `send_from`."""
+    longest_in_place: int
+    """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
 
     async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
         """Send `head`, whatever comes of the rest, and then what can be of `span`; how many bytes of that.

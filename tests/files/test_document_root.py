@@ -166,17 +166,29 @@ def test_a_redirect_is_a_path_of_our_own(
     assert found.fields == ((b"Location", location),)
 
 
-def test_a_swapped_root_is_seen_at_once(disk: Disk, place: Path) -> None:
-    """An atomic deploy: the very next look-up is in the new directory, inline or in a worker."""
-    for name in ("one", "two"):
+def deployments(place: Path, *names: str) -> Path:
+    """Directories with an a.txt that tells their name, and the link that leads to the first."""
+    for name in names:
         (place / name).mkdir()
         (place / name / "a.txt").write_text(name)
     current = place / "current"
-    current.symlink_to("one")
+    current.symlink_to(names[0])
+    return current
+
+
+def deploy(current: Path, name: str) -> None:
+    """Have the link lead to another, atomically."""
+    following = current.with_name("next")
+    following.symlink_to(name)
+    os.replace(following, current)
+
+
+def test_a_swapped_root_is_seen_at_once(disk: Disk, place: Path) -> None:
+    """An atomic deploy: the very next look-up is in the new directory, inline or in a worker."""
+    current = deployments(place, "one", "two")
     root = document_root(current, disk)
     for name in ("one", "two", "one"):  # the second time the root is open already
-        (place / "next").symlink_to(name)
-        os.replace(place / "next", current)
+        deploy(current, name)
         with suppress(BlockingIOError):
             assert content_of(load_cached(root, "/a.txt")) == name.encode()
         assert load(root, "/a.txt") == name.encode()
@@ -192,11 +204,7 @@ def test_the_root_is_looked_up_once_a_moment(place: Path) -> None:
     disk = Disk()
     if not disk.has_openat2 or not disk.mounts.is_local(place.stat().st_dev):
         pytest.skip("nothing is opened without waiting here")
-    for name in ("old", "new"):
-        (place / name).mkdir()
-        (place / name / "a.txt").write_text(name)
-    current = place / "current"
-    current.symlink_to("old")
+    current = deployments(place, "old", "new")
     root = document_root(current, disk)
 
     def ask(moment: int) -> bytes | int:
@@ -205,8 +213,7 @@ def test_the_root_is_looked_up_once_a_moment(place: Path) -> None:
         return content_of(found)
 
     assert ask(1) == b"old"
-    (place / "next").symlink_to("new")
-    os.replace(place / "next", current)
+    deploy(current, "new")
     assert ask(1) == b"old"
     assert ask(2) == b"new"
     assert ask(0) == b"new"

@@ -16,6 +16,8 @@ from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
+# For so many bytes that are not there one worker waits; of more, several read parts at the same time.
+_LONGEST_WARMED: Final = 512 * 1024
 # However large a chunk is, no more bytes are copied on the event loop at a time.
 _MOST_CACHED: Final = 1024 * 1024
 # What sendfile(2) says where it never works: a file system without it, an old kernel, a seccomp profile.
@@ -25,8 +27,6 @@ SMALL: Final = 16 * 1024
 """Less than so many bytes are read, and sent together with the head."""
 LONGEST_SPAN = 1024 * 1024
 """What is sent in place at a time, in bytes, if it is more than a chunk: the longer, the longer the turn."""
-LONGEST_WARMED: Final = 512 * 1024
-"""For so many bytes that are not there one worker waits; of more, several read parts at the same time."""
 
 
 class FileChangedError(Exception):
@@ -81,8 +81,11 @@ class RegionReader:
             return None
         return span if span is not None and span.length == short.length else None
 
-    def warm(self, file: OpenFile, short: Region) -> Warming:
-        """What brings all of a `short` region into the page cache."""
+    def warm(self, file: OpenFile, body: Parts) -> Warming | None:
+        """What brings all of a short body into the page cache, where it is worth a wait."""
+        short = self.short(file, body)
+        if short is None or short.length > _LONGEST_WARMED:
+            return None
         return self._page_cache.warm(file, short)
 
     def find_span(self, file: OpenFile, region: Region, *, current: bool = False) -> Span | None:

@@ -10,7 +10,7 @@ from trio_evserver.files.disk import Buffer
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.page_cache import Warming
 from trio_evserver.files.read_ahead import ReadAhead, Reading
-from trio_evserver.files.region_reader import LONGEST_WARMED, FileChangedError
+from trio_evserver.files.region_reader import FileChangedError
 from trio_evserver.files.span import Span
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
@@ -149,11 +149,9 @@ class Responder:
         """What brings all of a body that `send_file_nowait` did not begin to send into the page cache, where
         it is short.
         """
-        if self._pending[0] or lease.first or lease.file.copy is not None or body.length > LONGEST_WARMED:
+        if self._pending[0] or lease.first or lease.file.copy is not None:
             return None
-        reader = self._read_ahead.reader
-        short = reader.short(lease.file, body)
-        return None if short is None else reader.warm(lease.file, short)
+        return self._read_ahead.reader.warm(lease.file, body)
 
     async def send_rest(self) -> None:
         """Send what is left of the last response. Raises ConnectionLost."""

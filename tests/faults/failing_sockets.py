@@ -137,7 +137,7 @@ class Epoll:
         self._real = select.epoll()
         self._masks: dict[int, int] = {}
         calls.epoll = self
-        self.fileno, self.close = self._real.fileno, self._real.close
+        self.fileno, self.close, self.unregister = self._real.fileno, self._real.close, self._real.unregister
 
     def register(self, descriptor: int, mask: int) -> None:
         self._calls.run("epoll_ctl", self._real.register, descriptor, mask)

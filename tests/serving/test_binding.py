@@ -1,6 +1,7 @@
 """From what to listen on to listening sockets."""
 
 import errno
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,7 +104,8 @@ def test_the_sockets_listen_and_do_not_block() -> None:
     with opened("127.0.0.1") as (listener,):
         with pytest.raises(BlockingIOError):
             listener.accept()
-        with socket.create_connection(listener.getsockname()):
+        with socket.create_connection(listener.getsockname()) as client:
+            client.sendall(b"x")
             listener.accept()[0].close()
 
 
@@ -179,3 +181,26 @@ def test_a_listening_socket() -> None:
         with accepted:
             assert (accepted.family, accepted.type) == (socket.AF_INET, socket.SOCK_STREAM)
             assert peer == client.getsockname()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="only Linux keeps the silent")
+def test_the_silent_wait_in_the_kernel() -> None:
+    """Whoever connects is accepted with the first that it says; if it says nothing, a little later."""
+    with opened("127.0.0.1") as (listener,):
+        waiting = select.poll()
+        waiting.register(listener, select.POLLIN)
+        with (
+            socket.create_connection(listener.getsockname()) as silent,
+            socket.create_connection(listener.getsockname()) as talking,
+        ):
+            assert not waiting.poll(0)
+            talking.sendall(b"x")
+            assert waiting.poll(10_000)
+            accepted, peer = listener.accept()
+            assert (peer, accepted.recv(1)) == (talking.getsockname(), b"x")
+            accepted.close()
+            assert not waiting.poll(0)
+            assert waiting.poll(10_000)
+            accepted, peer = listener.accept()
+            assert peer == silent.getsockname()
+            accepted.close()

@@ -76,15 +76,19 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 class Noting:
-    """An epoll that notes what it is told to watch."""
+    """An epoll that notes which connections it is told to watch: those, unlike a listening socket, are
+    edge-triggered.
+    """
 
     def __init__(self, told: list[int]) -> None:
         self._told = told
         self._real = select.epoll()
         self.poll, self.fileno, self.close = self._real.poll, self._real.fileno, self._real.close
+        self.unregister = self._real.unregister
 
     def register(self, descriptor: int, mask: int) -> None:
-        self._told.append(descriptor)
+        if mask & select.EPOLLET:
+            self._told.append(descriptor)
         self._real.register(descriptor, mask)
 
 

@@ -1,8 +1,12 @@
 """The hub wakes the tasks whose sockets have changed, and nobody else."""
 
+import os
+import select
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import trio
@@ -130,6 +134,134 @@ async def test_room_that_is_told_of_before_anyone_waits(
                 await transport.send_rest(b"", body, sent)
         nursery.cancel_scope.cancel()
     await transport.close()
+
+
+class Busy:
+    """An epoll that something has happened to whenever it is asked; a look takes `length` seconds."""
+
+    def __init__(self, length: float) -> None:
+        self.looks = 0
+        self._length = length
+        self._real = select.epoll()
+        self._always = os.eventfd(1)
+        self._real.register(self._always, select.EPOLLIN)
+        self.fileno = self._real.fileno
+
+    def poll(self, *arguments: object) -> list[tuple[int, int]]:
+        self.looks += 1
+        return [(self._always, READABLE)]
+
+    def clock(self) -> float:
+        return self.looks * self._length
+
+    def close(self) -> None:
+        os.close(self._always)
+        self._real.close()
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="no epoll here")
+@pytest.mark.parametrize(("length", "looks"), [(0.0015, 4), (0.003, 2), (1.0, 1)])
+async def test_a_turn_ends(length: float, looks: int) -> None:
+    """However much happens, the tasks of others have their turn after five milliseconds."""
+    epoll = Busy(length)
+    seen: list[int] = []
+
+    class Turns(trio.abc.Instrument):
+        def before_io_wait(self, timeout: float) -> None:
+            seen.append(epoll.looks)
+
+    turns = Turns()
+    trio.lowlevel.add_instrument(turns)
+    try:
+        hub = Hub(cast("Any", epoll), epoll.clock)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hub.run)
+            while len(seen) < 20:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    finally:
+        trio.lowlevel.remove_instrument(turns)
+        epoll.close()
+    assert {later - earlier for earlier, later in pairwise(seen)} == {0, looks}
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+async def test_a_listening_socket(hub: Hub, listener: socket.socket) -> None:
+    """Whoever accepts is called for as long as somebody waits, until it does not want to be."""
+    script = ["look", "look", "stop", "look", "accept", "stop", "accept and stop"]
+
+    def accept() -> bool:
+        step = script.pop(0)
+        if "accept" in step:
+            listener.accept()[0].close()
+        return "stop" not in step
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        with socket.create_connection(listener.getsockname()):
+            await hub.attend(listener.fileno(), accept)
+            await wait_all_tasks_blocked()
+            assert len(script) == 4  # who has stopped is not called
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(hub.attend, listener.fileno(), accept)
+                await wait_all_tasks_blocked()
+                assert len(script) == 2  # nobody waits
+                with socket.create_connection(listener.getsockname()):
+                    await wait_all_tasks_blocked()
+                    assert len(script) == 1
+                    assert not accepting.child_tasks
+            await hub.attend(listener.fileno(), accept)
+            assert script == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_goes_wrong_in_accepting(hub: Hub, listener: socket.socket) -> None:
+    """It is raised to who accepts, and the hub watches on."""
+
+    def accept() -> bool:
+        raise ZeroDivisionError
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        with socket.create_connection(listener.getsockname()):
+            with pytest.raises(ZeroDivisionError):
+                await hub.attend(listener.fileno(), accept)
+            await hub.attend(listener.fileno(), lambda: False)
+        nursery.cancel_scope.cancel()
+
+
+async def test_accepting_is_cancelled(hub: Hub, listener: socket.socket) -> None:
+    """Nobody is called any more, and another may accept; also where the socket was closed meanwhile."""
+    calls = 0
+
+    def accept() -> bool:
+        nonlocal calls
+        calls += 1
+        return True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        for _ in range(2):
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(hub.attend, listener.fileno(), accept)
+                await wait_all_tasks_blocked()
+                accepting.cancel_scope.cancel()
+        with socket.create_connection(listener.getsockname()):
+            await wait_all_tasks_blocked()
+        assert calls == 0
+        listener.accept()[0].close()
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(hub.attend, listener.fileno(), accept)
+            await wait_all_tasks_blocked()
+            listener.close()
+            accepting.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_was_forgotten_wakes_nobody(

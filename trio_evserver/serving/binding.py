@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 # What the kernel's accept queue starts with; it is then bounded by time (admission.py).
 _BACKLOG = 1024
+# Seconds in which the kernel keeps a connection that has not said anything yet, tcp(7).
+_SILENT = 1
 # When port 0 is to be the same port of several addresses, another may hold the first one's choice there.
 _PORT_TRIES = 16
 
@@ -135,6 +137,9 @@ def _listen(family: int, address: Address) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         # Inherited by every connection: replies are written whole, there is nothing to wait for.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_DEFER_ACCEPT"):
+            # Who connects says something at once; when it is accepted, its request is there.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENT)
         listener.bind(address)
         listener.listen(_BACKLOG)
         listener.setblocking(False)

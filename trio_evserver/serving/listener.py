@@ -47,20 +47,72 @@ async def accept_sockets(listener: socket.socket, site: Site, nursery: trio.Nurs
     """
     attendants = Attendants(site, nursery)
     try:
-        await _accept_sockets(listener, site, attendants)
+        await Acceptor(listener, site, attendants).run()
     finally:
         attendants.close()
 
 
-async def _accept_sockets(listener: socket.socket, site: Site, attendants: Attendants) -> None:
-    episode, queue = Exhaustion(), AcceptQueue(listener)
-    while True:
-        await trio.lowlevel.wait_readable(listener)
-        await wait_room(site)
-        count, emptied, late, is_persistent = 0, False, False, queue.is_persistent
+class Acceptor:
+    """Accepts from one listening socket, and gives what it accepts to `attendants`."""
+
+    def __init__(self, listener: socket.socket, site: Site, attendants: Attendants) -> None:
+        self._listener = listener
+        self._site = site
+        self._attendants = attendants
+        self._queue = AcceptQueue(listener)
+        self._episode = Exhaustion()
+        self._trouble: OSError | None = None
+        self._has_failed = False
+
+    def __repr__(self) -> str:
+        return f"<Acceptor {self._listener.fileno()} {self._queue!r}>"
+
+    async def run(self) -> None:
+        """Accept until cancelled, waiting where `accept` cannot go on."""
+        while True:
+            try:
+                await self._attend()
+            except OSError as error:  # the system has no room to watch it
+                self._trouble = error
+            trouble, self._trouble = self._trouble, None
+            if trouble is not None:
+                await self._episode.pause(trouble)
+            elif self._has_failed:  # nothing but failures: it may well go on like this
+                await trio.sleep(_PAUSE)
+            else:
+                await wait_room(self._site)
+
+    async def _attend(self) -> None:
+        hub = self._site.hub
+        if hub is not None:
+            await hub.attend(self._listener.fileno(), self.accept)
+        else:
+            await trio.lowlevel.wait_readable(self._listener)
+            self.accept()
+
+    def accept(self) -> bool:
+        """Accept a batch of those who wait; False where there is something to be waited for, or no room.
+
+        Called by the hub, in each look in which somebody waits.
+        """
+        site = self._site
+        self._has_failed = False
+        room = site.admission.limit - site.connections
+        if room <= 0:
+            return False
+        count, emptied = self._accept_batch(min(batch(site.connections), room))
+        # Where there was room for no more, it may have been emptied all the same.
+        self._queue.accepted(count, emptied=emptied or is_empty(self._listener))
+        self._trouble, site.trouble = self._trouble or site.trouble, None
+        self._has_failed = not count and not emptied
+        return self._trouble is None and not self._has_failed
+
+    def _accept_batch(self, most: int) -> tuple[int, bool]:
+        """How many were accepted, and whether nobody waits any more."""
+        listener, site, is_persistent = self._listener, self._site, self._queue.is_persistent
+        count, emptied, late = 0, False, False
         early: list[tuple[SocketTransport, object]] = []
-        trouble: OSError | None = None
-        for _ in range(min(batch(site.connections), site.admission.limit - site.connections)):
+        for _ in range(most):
             try:
                 connected, peer = listener.accept()
                 # The first has waited longest: if it is in time, so are those behind it.
@@ -68,7 +120,7 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
                 count += 1
                 if late:
                     turn_away(connected, site, peer)
-                    episode.over()
+                    self._episode.over()
                     continue
                 transport = admit(connected, site, peer)
             except BlockingIOError:
@@ -77,23 +129,17 @@ async def _accept_sockets(listener: socket.socket, site: Site, attendants: Atten
             except OSError as error:
                 site.accept_failed(error)
                 if error.errno not in _GONE:
-                    trouble = error
+                    self._trouble = error
                     break
             else:
-                episode.over()
+                self._episode.over()
                 if transport.has_received:
                     early.append((transport, peer))
                 else:
-                    attendants.give(transport, peer)
+                    self._attendants.give(transport, peer)
         if early:
-            give_early(early, site, attendants)
-        trouble, site.trouble = trouble or site.trouble, None
-        if trouble is not None:
-            await episode.pause(trouble)
-        elif not count and not emptied:  # nothing but failures: it may well go on like this
-            await trio.sleep(_PAUSE)
-        # Where there was room for no more, it may have been emptied all the same.
-        queue.accepted(count, emptied=emptied or is_empty(listener))
+            give_early(early, site, self._attendants)
+        return count, emptied
 
 
 def batch(connections: int) -> int:

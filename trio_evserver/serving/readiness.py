@@ -14,6 +14,8 @@ import logging
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
 from typing import Final, Protocol
 
 import trio
@@ -30,8 +32,9 @@ the peer does not listen any more, either.
 
 _CHANGES: Final = READABLE | WRITABLE | ENDED | 0x80000000  # EPOLLET: each is told once
 _ALWAYS_READABLE: Final = READABLE | ENDED
-_EVENTS_A_TURN: Final = 512
-_FEWEST: Final = 64  # a look counts as so many events, so that a turn has eight looks at most
+_EVENTS: Final = 512  # told of in one look
+# A turn has another look for so many seconds; then Trio's other tasks have theirs.
+_TURN: Final = 0.005
 _PAUSE = 0.1  # seconds
 
 
@@ -100,8 +103,18 @@ class TrioReadiness:
         self.on_lost = None
 
 
-class HubReadiness:
-    """A socket watched by the hub."""
+class Watched:
+    """A socket that the hub knows of."""
+
+    __slots__ = ()
+
+    def tell(self, events: int) -> None:
+        """The hub has learned of `events`."""
+        raise NotImplementedError
+
+
+class HubReadiness(Watched):
+    """A connected socket watched by the hub."""
 
     __slots__ = ("_descriptor", "_hub", "_ready", "_task", "_wanted", "events", "moment", "on_lost")
 
@@ -132,7 +145,6 @@ class HubReadiness:
         return True
 
     def tell(self, events: int) -> None:
-        """The hub has learned of `events`."""
         self.events |= events
         self.moment = self._hub.moment
         task = self._task
@@ -156,12 +168,59 @@ class HubReadiness:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class Hub:
-    """What watches the sockets of a site, with `epoll`, which it takes over."""
+class _Listening(Watched):
+    """A listening socket. It is level-triggered: told of in each look for as long as somebody waits in its
+    accept queue.
+    """
 
-    def __init__(self, epoll: "select.epoll") -> None:
+    __slots__ = ("_accept", "_descriptor", "_error", "_hub", "_task")
+
+    def __init__(self, hub: "Hub", descriptor: int, accept: Callable[[], bool]) -> None:
+        self._hub = hub
+        self._descriptor = descriptor
+        self._accept = accept
+        self._error: Exception | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    def __repr__(self) -> str:
+        return f"<_Listening {self._descriptor}>"
+
+    def tell(self, events: int) -> None:
+        try:
+            if self._accept():
+                return
+        except Exception as error:  # is the listener's affair, not the hub's
+            self._error = error
+        task = self._task
+        self._stop()
+        assert task is not None
+        trio.lowlevel.reschedule(task)
+
+    async def wait(self) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._hub.begin(self._descriptor, self, READABLE)
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        if self._error is not None:
+            raise self._error
+
+    def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        self._stop()
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _stop(self) -> None:
+        self._task = None
+        self._hub.end(self._descriptor)
+
+
+class Hub:
+    """What watches the sockets of a site, with `epoll`, which it takes over; `clock` tells a time in
+    seconds.
+    """
+
+    def __init__(self, epoll: "select.epoll", clock: Callable[[], float] = perf_counter) -> None:
         self._epoll = epoll
-        self._watched: dict[int, HubReadiness] = {}
+        self._clock = clock
+        self._watched: dict[int, Watched] = {}
         self.moment = 0
 
     def __repr__(self) -> str:
@@ -169,8 +228,24 @@ class Hub:
 
     def watch(self, descriptor: int, readiness: HubReadiness) -> None:
         """Tell `readiness` what changes of a socket, until it is told to `forget` it. Raises OSError."""
-        self._epoll.register(descriptor, _CHANGES)
-        self._watched[descriptor] = readiness
+        self.begin(descriptor, readiness, _CHANGES)
+
+    async def attend(self, descriptor: int, accept: Callable[[], bool]) -> None:
+        """Call `accept` in every look in which somebody waits in the queue of a listening socket, until it
+        returns False. Raises OSError, and what `accept` raises. Cancellation: prompt.
+        """
+        await _Listening(self, descriptor, accept).wait()
+
+    def begin(self, descriptor: int, watched: Watched, events: int) -> None:
+        """Tell `watched` of `events`, with epoll_ctl(2)'s flags. Raises OSError."""
+        self._epoll.register(descriptor, events)
+        self._watched[descriptor] = watched
+
+    def end(self, descriptor: int) -> None:
+        """Watch a socket no more, though it stays open."""
+        self.remove(descriptor)
+        with suppress(OSError):  # it has been closed after all
+            self._epoll.unregister(descriptor)
 
     def begin_moment(self) -> int:
         """A moment that comes now."""
@@ -188,23 +263,24 @@ class Hub:
         watched = self._watched
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
-            left = _EVENTS_A_TURN
-            # While some were answered others have asked: to ask once more costs less than another turn.
-            while left > 0:
+            until = self._clock() + _TURN
+            # While some were answered others have asked: to look once more costs less than another turn.
+            while True:
                 try:
-                    told = self._epoll.poll(0, left)
+                    told = self._epoll.poll(0, _EVENTS)
                 except OSError as error:  # no manual page knows why; what has changed is told the next time
                     logger.error("cannot ask which sockets have changed: %s", error)
                     await trio.sleep(_PAUSE)
                     break
                 if not told:
                     break
-                left -= max(len(told), _FEWEST)
                 self.moment += 1
                 for descriptor, events in told:
                     readiness = watched.get(descriptor)
                     if readiness is not None:
                         readiness.tell(events)
+                if self._clock() >= until:
+                    break
 
     def close(self) -> None:
         """Close the epoll, when all its sockets are."""

@@ -3,19 +3,19 @@
 import os
 import socket
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import trio
 
 from tests.amplification.counting import counted_site, make
 from tests.serving.conversations import request
-from trio_evserver.files.disk import Buffer
-from trio_evserver.files.span import Span
+from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.readiness import TrioReadiness
+from trio_evserver.serving.site import Site
 from trio_evserver.serving.socket_transport import SocketTransport
-from trio_evserver.serving.transport import Transport
+from trio_evserver.serving.transport import RECEIVE
 
 BUFFER = 256 * 1024
 _MOST = 8  # receives of 16 KiB: two bursts of four can meet, as Trio shuffles who runs first in a turn
@@ -25,41 +25,43 @@ LENGTH = request("/small", "Content-Length: 180000", body=b"x" * 180_000)
 HEADS = request("/small", *(f"X-{n}: {'a' * 4000}" for n in range(4))) * 11
 
 
-class Around:
-    """A transport around that of a socket, which does whatever is not said here. `turn` counts in a turn."""
-
-    turn: int
-    most: int
-    all: int
+class Counting(socket.socket):
+    """A socket that counts something: in this `turn`, at `most` in one, and in `all`."""
 
     def __init__(self, connected: socket.socket) -> None:
-        vars(self).update(turn=0, most=0, all=0, real=SocketTransport(connected, TrioReadiness(connected)))
+        super().__init__(fileno=connected.detach())
+        self.turn = self.most = self.all = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(vars(self)["real"], name)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in vars(self):
-            vars(self)[name] = value
-        else:
-            setattr(self.real, name, value)
-
-
-class Watched(Around):
-    """Remembers how often it received in the same turn at most."""
-
-    async def receive(self) -> bytes:
-        data: bytes = await self.real.receive()
-        self.turn += bool(data)
+    def count(self, number: int) -> int:
+        self.turn += number
         self.most = max(self.most, self.turn)
+        self.all += number
+        return number
+
+
+class Watched(Counting):
+    """Counts how often something was received."""
+
+    def recv(self, *arguments: Any) -> bytes:
+        data = super().recv(*arguments)
+        self.count(bool(data))
         return data
 
 
-async def turns(transport: Around) -> None:
+async def turns(connected: Counting) -> None:
     """Each of them begins a new count."""
     while True:
-        transport.turn = 0
+        connected.turn = 0
         await trio.lowlevel.checkpoint()
+
+
+async def serve(connected: Counting, site: Site) -> None:
+    """The site on this connection, until it ends."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns, connected)
+        site.connection_began()
+        await converse(SocketTransport(connected, TrioReadiness(connected)), site)
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("said", [CHUNKS, LENGTH, HEADS], ids=["chunks of one octet", "a body", "long heads"])
@@ -73,37 +75,34 @@ async def test_receives_in_a_turn(tmp_path: Path, said: bytes) -> None:
         end.setblocking(False)
     assert ours.send(said) == len(said)
     ours.shutdown(socket.SHUT_WR)
-    async with counted_site(make(tmp_path / "site")) as (site, _), trio.open_nursery() as nursery:
-        transport = Watched(theirs)
-        nursery.start_soon(turns, transport)
-        site.connection_began()
-        await converse(cast("Transport", transport), site)
-        nursery.cancel_scope.cancel()
+    async with counted_site(make(tmp_path / "site")) as (site, _):
+        connected = Watched(theirs)
+        await serve(connected, site)
         assert site.statistics().responses == {200: said.count(b"GET ")}
     ours.close()
-    assert transport.most <= _MOST
+    assert connected.all >= len(said) / RECEIVE
+    assert connected.most <= _MOST
 
 
 SIZE = 200 * 1024
 
 
-class Swift(Around):
-    """Takes whatever it is sent at once; remembers how many bytes that were in the same turn at most."""
+class Swift(Counting):
+    """Takes whatever it is sent at once, and counts its bytes."""
 
-    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
-        return self._take(len(head) + len(body))
+    def send(self, data: Any, *flags: Any) -> int:
+        return self.count(len(data))
 
-    def send_span_nowait(self, head: bytes, span: Span) -> int:
-        return self._take(len(head) + span.length)
+    def sendmsg(self, buffers: Any, *rest: Any) -> int:
+        return self.count(sum(map(len, buffers)))
 
-    def _take(self, size: int) -> int:
-        self.all += size
-        self.turn += size
-        self.most = max(self.most, self.turn)
-        return size
+    def send_file(self, out: int, source: int, offset: int, count: int) -> int:
+        """As `os.sendfile`."""
+        assert out == self.fileno()
+        return self.count(count)
 
 
-async def test_bytes_sent_in_a_turn(tmp_path: Path) -> None:
+async def test_bytes_sent_in_a_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor are 20 replies of 200 KiB sent in one, however fast: about a MiB, and then others have theirs."""
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
@@ -114,13 +113,11 @@ async def test_bytes_sent_in_a_turn(tmp_path: Path) -> None:
     said = request("/swift") * 20
     assert ours.send(said) == len(said)
     ours.shutdown(socket.SHUT_WR)
-    async with counted_site(tmp_path / "site") as (site, _), trio.open_nursery() as nursery:
-        transport = Swift(theirs)
-        nursery.start_soon(turns, transport)
-        site.connection_began()
-        await converse(cast("Transport", transport), site)
-        nursery.cancel_scope.cancel()
+    async with counted_site(tmp_path / "site") as (site, _):
+        connected = Swift(theirs)
+        monkeypatch.setattr(transport_module, "sendfile", connected.send_file)
+        await serve(connected, site)
         assert site.statistics().responses == {200: 20}
     ours.close()
-    assert transport.all >= 19 * SIZE  # but for the first, which may come from the disk
-    assert transport.most <= 2 * (1024 * 1024 + SIZE)  # two bursts can meet, as above
+    assert connected.all >= 20 * SIZE
+    assert connected.most <= 2 * (1024 * 1024 + SIZE)  # two bursts can meet, as above

@@ -1,33 +1,45 @@
 """Who takes the end of a reply slowly has time; who does not take it at all, has not."""
 
+import socket
+import struct
 from pathlib import Path
+from termios import TIOCOUTQ
+from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import MockClock
 
 from tests.conftest import BIG
-from tests.serving.conversations import opened, request
+from tests.serving.conversations import hear_all, opened, request
+from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.options import Options, Timeouts
-from trio_evserver.serving.stream_transport import StreamTransport
+from trio_evserver.serving.readiness import TrioReadiness
+from trio_evserver.serving.socket_transport import SocketTransport
 
 OPTIONS = Options(timeouts=Timeouts(head=10, idle=60, write=30, write_rate=250))
 
 
-class Buffered(StreamTransport):
-    """A transport that takes everything at once, and whose peer then has `rate` bytes of it a second."""
+class Buffered(socket.socket):
+    """A socket that takes everything at once, and whose peer then has `rate` bytes of it a second."""
 
-    def __init__(self, stream: trio.abc.Stream, rate: float) -> None:
-        super().__init__(stream)
+    def __init__(self, connected: socket.socket, rate: float) -> None:
+        super().__init__(fileno=connected.detach())
+        self.setblocking(False)
         self.aborted = False
+        self.transport = SocketTransport(self, TrioReadiness(self))
         self._rate = rate
         self._start = trio.current_time()
 
-    def undelivered(self) -> int:
-        return max(0, self.taken - int(self._rate * (trio.current_time() - self._start)))
+    def ioctl(self, asked: object, request: int, count: bytes) -> bytes:
+        """As that of `fcntl`: TIOCOUTQ, how much the peer does not have yet."""
+        assert (asked, request) == (self, TIOCOUTQ)
+        had = int(self._rate * (trio.current_time() - self._start))
+        return struct.pack("i", max(0, self.transport.taken - had))
 
-    def abort(self) -> None:
+    def setsockopt(self, *arguments: Any) -> None:
+        assert arguments[1] == socket.SO_LINGER
         self.aborted = True
 
 
@@ -49,17 +61,22 @@ async def test_the_end_of_a_reply(
     before: float,
     why: str,
     autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """When the last byte has been handed over the connection is idle; the write rate holds all the same, from
     the end of the idle time on.
     """
-    async with opened(root, OPTIONS) as site:
-        ours, theirs = memory_stream_pair()
-        await ours.send_all(request("/big.bin"))
-        transport = Buffered(theirs, rate)
+    async with opened(root, OPTIONS) as site, trio.open_nursery() as nursery:
+        ours, theirs = socket.socketpair()
+        client = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        await client.send_all(request("/big.bin"))
+        connected = Buffered(theirs, rate)
+        monkeypatch.setattr(transport_module, "ioctl", connected.ioctl)
+        nursery.start_soon(hear_all, client)
         site.connection_began()
         start = trio.current_time()
-        await converse(transport, site)
-        assert transport.taken > len(BIG), why
-        assert transport.aborted is aborted, why
+        await converse(connected.transport, site)
+        assert connected.transport.taken > len(BIG), why
+        assert connected.aborted is aborted, why
         assert after <= trio.current_time() - start <= before, why
+    await client.aclose()

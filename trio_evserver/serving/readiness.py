@@ -13,10 +13,11 @@ ended its side there will be no further change, so a socket that was told of it 
 import logging
 import select
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
@@ -38,8 +39,10 @@ _TURN: Final = 0.005
 _PAUSE = 0.1  # seconds
 
 
-class Readiness(Protocol):
+class Readiness(ABC):
     """What is known of one socket: `events`, whose bits its user clears when the socket has no more."""
+
+    __slots__ = ("events", "moment", "on_lost")
 
     events: int
 
@@ -55,31 +58,35 @@ class Readiness(Protocol):
     be known.
     """
 
+    @abstractmethod
     def watch(self) -> None:
         """Learn from now on of what changes, and of what has; before it is waited for. Raises OSError."""
 
+    @abstractmethod
     async def wait(self, event: int) -> None:
         """Until READABLE, or WRITABLE, may be true again. One task at a time. Cancellation: prompt."""
 
+    @abstractmethod
     def attend(self, ready: Callable[[], None] | None) -> bool:
         """Have `ready` called, by whatever task, each time that READABLE may be true again, until None takes
         its place, or the socket is waited for; False where nobody would call it.
         """
 
+    @abstractmethod
     def forget(self) -> None:
         """The socket is about to be closed; nobody waits for it."""
 
 
-class TrioReadiness:
+class TrioReadiness(Readiness):
     """A socket watched by Trio itself."""
 
-    __slots__ = ("_socket", "events", "moment", "on_lost")
+    __slots__ = ("_socket",)
 
     def __init__(self, watched: socket.socket) -> None:
         self._socket = watched
         self.events = READABLE | WRITABLE
         self.moment = 0
-        self.on_lost: Callable[[], None] | None = None  # Trio tells only who waits
+        self.on_lost = None  # Trio tells only who waits
 
     def __repr__(self) -> str:
         return f"<TrioReadiness {self._socket.fileno()}>"
@@ -103,20 +110,10 @@ class TrioReadiness:
         self.on_lost = None
 
 
-class Watched:
-    """A socket that the hub knows of."""
-
-    __slots__ = ()
-
-    def tell(self, events: int) -> None:
-        """The hub has learned of `events`."""
-        raise NotImplementedError
-
-
-class HubReadiness(Watched):
+class HubReadiness(Readiness):
     """A connected socket watched by the hub."""
 
-    __slots__ = ("_descriptor", "_hub", "_ready", "_task", "_wanted", "events", "moment", "on_lost")
+    __slots__ = ("_descriptor", "_hub", "_ready", "_task", "_wanted")
 
     def __init__(self, hub: "Hub", descriptor: int) -> None:
         self._hub = hub
@@ -124,7 +121,7 @@ class HubReadiness(Watched):
         self._task: trio.lowlevel.Task | None = None
         self._ready: Callable[[], None] | None = None
         self._wanted = 0
-        self.on_lost: Callable[[], None] | None = None
+        self.on_lost = None
         self.events = WRITABLE  # whether anything has arrived yet the hub tells in its next turn
         self.moment = 0
 
@@ -145,6 +142,7 @@ class HubReadiness(Watched):
         return True
 
     def tell(self, events: int) -> None:
+        """The hub has learned of `events`."""
         self.events |= events
         self.moment = self._hub.moment
         task = self._task
@@ -168,7 +166,7 @@ class HubReadiness(Watched):
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class _Listening(Watched):
+class _Listening:
     """A listening socket. It is level-triggered: told of in each look for as long as somebody waits in its
     accept queue.
     """
@@ -186,6 +184,7 @@ class _Listening(Watched):
         return f"<_Listening {self._descriptor}>"
 
     def tell(self, events: int) -> None:
+        """The hub has learned that somebody waits."""
         try:
             if self._accept():
                 return
@@ -220,7 +219,7 @@ class Hub:
     def __init__(self, epoll: "select.epoll", clock: Callable[[], float] = perf_counter) -> None:
         self._epoll = epoll
         self._clock = clock
-        self._watched: dict[int, Watched] = {}
+        self._watched: dict[int, HubReadiness | _Listening] = {}
         self.moment = 0
 
     def __repr__(self) -> str:
@@ -236,7 +235,7 @@ class Hub:
         """
         await _Listening(self, descriptor, accept).wait()
 
-    def begin(self, descriptor: int, watched: Watched, events: int) -> None:
+    def begin(self, descriptor: int, watched: HubReadiness | _Listening, events: int) -> None:
         """Tell `watched` of `events`, with epoll_ctl(2)'s flags. Raises OSError."""
         self._epoll.register(descriptor, events)
         self._watched[descriptor] = watched

@@ -16,7 +16,7 @@ import trio
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.span import Span
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
-from trio_evserver.serving.transport import RECEIVE, ConnectionLost, nobody
+from trio_evserver.serving.transport import RECEIVE, ConnectionLost, Transport, nobody
 
 # A peer that sends faster than it is read never makes a receive wait; after so many the others have a turn.
 _BURST: Final = 4
@@ -28,21 +28,10 @@ _COUNT: Final = struct.Struct("i")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-class SocketTransport:
+class SocketTransport(Transport):
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = (
-        "_burst",
-        "_early",
-        "_readiness",
-        "_socket",
-        "has_received",
-        "longest_in_place",
-        "may_have_more",
-        "moment",
-        "on_stall",
-        "taken",
-    )
+    __slots__ = ("_burst", "_early", "_readiness", "_socket")
 
     def __init__(
         self, connected: socket.socket, readiness: Readiness, *, longest_in_place: int = sys.maxsize
@@ -54,7 +43,7 @@ class SocketTransport:
         self._early = b""
         self._readiness = readiness
         self._burst = 0
-        self.on_stall: Callable[[bool], None] = nobody
+        self.on_stall = nobody
         self.moment = 0
         self.taken = 0
 

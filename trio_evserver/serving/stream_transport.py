@@ -6,25 +6,25 @@ import trio
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.span import Span
-from trio_evserver.serving.transport import RECEIVE, ConnectionLost, nobody
+from trio_evserver.serving.transport import RECEIVE, ConnectionLost, Transport, nobody
 
 # A deadline for progress means something only if progress is reported in small steps.
 _STEP = 16 * 1024
 _FAREWELL = 2.0  # seconds
 
 
-class StreamTransport:
+class StreamTransport(Transport):
     """Any stream; takes it over."""
 
-    __slots__ = ("_aborted", "_stream", "may_have_more", "moment", "on_stall", "taken")
-
-    longest_in_place = 0
+    __slots__ = ("_aborted", "_stream")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
+        self.longest_in_place = 0
         self.moment = 0
+        self.has_received = False
         self.may_have_more = True
-        self.on_stall: Callable[[bool], None] = nobody
+        self.on_stall = nobody
         self.taken = 0
         self._aborted = False
 
@@ -40,8 +40,6 @@ class StreamTransport:
     def receive_nowait(self) -> bytes | None:
         """A stream does not tell without waiting."""
         return None
-
-    has_received = False
 
     def watch(self) -> None:
         """A stream tells when it is asked."""

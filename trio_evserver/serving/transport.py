@@ -1,17 +1,19 @@
-"""How bytes reach the peer: two transports behind one small interface.
+"""How bytes reach the peer: two transports behind one small interface, which is a class, and compiled with
+them, so that nothing of it is looked up by name.
 
 `SocketTransport` (serving/socket_transport.py) works on the socket itself, for speed. `StreamTransport`
 (serving/stream_transport.py) works on any `trio.abc.Stream`, memory streams and TLS included. Neither offers
 readability: TLS buffers, so a readable socket means nothing there.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.span import Span
 
-RECEIVE = 16 * 1024
+RECEIVE: Final = 16 * 1024
 """The most bytes of one receive."""
 
 
@@ -19,74 +21,88 @@ class ConnectionLost(Exception):  # noqa: N818 - an event, as the RFC's own word
     """The peer is gone, or the network between."""
 
 
-class Transport(Protocol):
+class Transport(ABC):
     """A byte stream to a peer."""
 
-    on_stall: Callable[[bool], None]
-    """Called with True before each wait for the peer to take more of what is being sent, with False when it
-    has.
-    """
+    __slots__ = ("has_received", "longest_in_place", "may_have_more", "moment", "on_stall", "taken")
+
+    has_received: bool
+    """Whether something was received already that `receive_nowait` is yet to hand over."""
+
+    longest_in_place: int
+    """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
+
+    may_have_more: bool
+    """Whether there was more than the last receive brought, or may have been."""
 
     moment: int
     """What was received last had begun to arrive before this moment (see `Readiness`); 0 where that is not
     known.
     """
 
+    on_stall: Callable[[bool], None]
+    """Called with True before each wait for the peer to take more of what is being sent, with False when it
+    has.
+    """
+
     taken: int
     """Bytes that were handed to the operating system, or to the stream, so far."""
 
+    @abstractmethod
     def notice_loss(self, lost: Callable[[], None]) -> None:
         """Have `lost` called if the peer turns out to be gone, both ways, while nothing waits for it; where
         that can be told.
         """
 
+    @abstractmethod
     def undelivered(self) -> int:
-        """Those of them that have not reached the peer, as far as can be told."""
+        """Those of the bytes taken that have not reached the peer, as far as can be told."""
 
+    @abstractmethod
     async def receive(self) -> bytes:
         """The next bytes, b"" once the peer has ended its side. Raises ConnectionLost. Cancellation:
         prompt, nothing is lost.
         """
 
+    @abstractmethod
     def receive_nowait(self) -> bytes | None:
         """What has arrived, as `receive`; None if nothing has, as far as can be told at once."""
 
-    may_have_more: bool
-    """Whether there was more than the last receive brought, or may have been."""
-
-    has_received: bool
-    """Whether something was received already that `receive_nowait` is yet to hand over."""
-
+    @abstractmethod
     def watch(self) -> None:
         """Learn of what changes from now on; before anything is waited for. Raises OSError."""
 
+    @abstractmethod
     def attend(self, ready: Callable[[], None]) -> bool:
         """Have `ready` called each time that something may have arrived, until `attend_no_more` or `receive`
         is called. False: not now, or not here: call `receive`.
         """
 
+    @abstractmethod
     def attend_no_more(self) -> None:
         """Have nobody called."""
 
+    @abstractmethod
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
         """Send both, in order. Raises ConnectionLost. Cancellation: prompt; how much was sent is
         then unknown.
         """
 
+    @abstractmethod
     def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
         """Send what fits at once of both, in order; how many bytes that was. Raises ConnectionLost."""
 
+    @abstractmethod
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:
         """Send what `send_nowait` left of both after `sent` bytes; raises and is cancelled as `send`."""
 
+    @abstractmethod
     def send_span_nowait(self, head: bytes, span: Span) -> int:
         """Send what fits at once of `head` and a span of a file in memory; how many bytes that was. Raises
         ConnectionLost.
         """
 
-    longest_in_place: int
-    """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
-
+    @abstractmethod
     async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
         """Send `head`, whatever comes of the rest, and then what can be of `span`; how many bytes of that.
 
@@ -95,20 +111,25 @@ class Transport(Protocol):
         `send`.
         """
 
+    @abstractmethod
     async def wait_writable(self) -> None:
         """Until the peer takes some bytes."""
 
+    @abstractmethod
     async def end(self) -> None:
         """Send the end of our side."""
 
+    @abstractmethod
     def close_nowait(self) -> bool:
         """Close both sides, where that needs no waiting; False: `close` it."""
 
+    @abstractmethod
     async def close(self) -> None:
         """Close both sides, soon. Cancellation: is not noticed; the wait for a farewell has a deadline of
         its own.
         """
 
+    @abstractmethod
     def abort(self) -> None:
         """Let the coming `close` tell the peer that what it has is not whole, where the protocol below can
         say so.

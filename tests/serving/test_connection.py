@@ -1,6 +1,8 @@
 """Conversations: keep-alive, pipelining, bodies, refusals, and how each ends."""
 
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -9,11 +11,14 @@ from trio.testing import memory_stream_pair
 from tests.compiled import replaces_a_method
 from tests.conftest import BIG, INDEX, TEN
 from tests.serving.answers import read_answer, read_answers
-from tests.serving.conversations import Recorder, connect, opened, request, talk
+from tests.serving.conversations import Recorder, connect, hear_all, opened, request, talk
 from trio_evserver.http1.limits import Limits
+from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.exchange import Exchange
 from trio_evserver.serving.options import Options
+from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.server import serve_connection
+from trio_evserver.serving.socket_transport import SocketTransport
 
 GET = request()
 CHUNKED = "Transfer-Encoding: chunked"
@@ -404,3 +409,39 @@ async def test_a_stream_that_cannot_be_closed(root: Path, caplog: pytest.LogCapt
         await serve_connection(Obstinate(theirs), site)
         assert site.connections == 0
     assert [record.getMessage() for record in caplog.records] == ["a connection could not be closed"]
+
+
+class Noting(socket.socket):
+    """A socket that notes whether more was to come after each send."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(fileno=connected.detach())
+        self.setblocking(False)
+        self.more: list[bool] = []
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.more.append(bool(flags & socket.MSG_MORE))
+        return super().send(data, flags)
+
+
+@pytest.mark.skipif(not hasattr(socket, "MSG_MORE"), reason="only Linux can wait for the end")
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        (request() + request("/ten.txt", "Connection: close"), [False, True]),
+        (request() * 2 + request("/nothing", "Connection: close"), [False, False, True]),
+        (request("/ten.txt", "Transfer-Encoding: nonsense"), [True]),
+    ],
+    ids=["a file", "an error", "a refusal"],
+)
+async def test_the_last_answer_travels_with_the_end(root: Path, said: bytes, more: list[bool]) -> None:
+    """Only the last answer waits for what comes next, which is the end of the connection."""
+    ours, theirs = socket.socketpair()
+    async with opened(root) as site, trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as client:
+        connected = Noting(theirs)
+        await client.send_all(said)
+        await client.send_eof()
+        site.connection_began()
+        await converse(SocketTransport(connected, TrioReadiness(connected)), site)
+        assert len(read_answers(await hear_all(client))) == len(more)
+        assert connected.more == more

@@ -1,6 +1,7 @@
 """The two transports: the same bytes, the same ends, whatever carries them."""
 
 import socket
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -186,6 +187,61 @@ async def test_what_is_sent_at_once(kind: str) -> None:
         await transport.send_rest(head, body, sent)
         await transport.close()
         assert await hear_all(client) == head + body
+
+
+# struct tcp_info of linux/tcp.h: tcpi_segs_in comes after 140 octets.
+SEGMENTS_RECEIVED = struct.Struct("=140xI")
+
+
+@pytest.mark.skipif(not hasattr(socket, "MSG_MORE"), reason="only Linux can wait for the end")
+@pytest.mark.parametrize("size", [0, 1024, 16 * 1024])
+async def test_the_end_travels_with_the_last(size: int) -> None:
+    """The end of our side costs no packet of its own; nothing is held back where it does not follow."""
+
+    def send(last: bool) -> tuple[int, bytes]:
+        """How many packets the peer had of it, and what it was told."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            connected, _ = listener.accept()
+        with client:
+            connected.setblocking(False)
+            transport = SocketTransport(connected, TrioReadiness(connected))
+            before = received(client)
+            assert transport.send_nowait(b"head", bytes(size), last=last) == 4 + size
+            if not last:
+                assert client.recv(4, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"head"
+            transport.close_nowait()
+            client.settimeout(10)
+            heard = b"".join(iter(lambda: client.recv(1024), b""))
+            return received(client) - before, heard
+
+    def received(client: socket.socket) -> int:
+        info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SEGMENTS_RECEIVED.size)
+        (count,) = SEGMENTS_RECEIVED.unpack(info)
+        return int(count)
+
+    packets, heard = send(last=False)
+    assert send(last=True) == (packets - 1, heard)
+    assert heard == b"head" + bytes(size)
+
+
+@pytest.mark.parametrize("close", ["close_nowait", "close"])
+async def test_the_last_arrives_though_the_peer_says_more(close: str) -> None:
+    """What the peer has said, and nobody will read, makes the close a reset; the answer is there before."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        connected, _ = listener.accept()
+    with client:
+        connected.setblocking(False)
+        transport = SocketTransport(connected, TrioReadiness(connected))
+        client.sendall(b"\r\n")
+        transport.send_nowait(b"head", b"body", last=True)
+        if close == "close":
+            await transport.close()
+        else:
+            transport.close_nowait()
+        client.settimeout(10)
+        assert client.recv(1024) == b"headbody"
 
 
 @pytest.mark.parametrize("sent", [0, 1, 39, 40, 41, 50])

@@ -16,7 +16,7 @@ from trio_evserver.serving.attendants import Attendants, converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.socket_transport import SocketTransport, longest_in_place
+from trio_evserver.serving.socket_transport import MORE, SocketTransport, longest_in_place
 from trio_evserver.serving.stream_transport import StreamTransport
 
 logger = logging.getLogger("trio_evserver")
@@ -182,7 +182,8 @@ def turn_away(connected: socket.socket, site: Site, peer: object) -> None:
         # A close with something unread would be a reset, and the answer be lost to it.
         with suppress(OSError):
             connected.recv(_REQUEST)
-        connected.send(head + content)
+        connected.send(head + content, MORE)
+        connected.shutdown(socket.SHUT_WR)
     site.turned_away(refusal, peer)
 
 

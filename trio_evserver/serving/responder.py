@@ -100,7 +100,7 @@ class Responder:
         self.sent = 0
         head = self._heads.head(response, connection)
         size = len(content)
-        sent = self._transport.send_nowait(head, content)
+        sent = self._transport.send_nowait(head, content, last=connection is CLOSE)
         if sent < len(head) + size:
             self._pending = (head, content, sent)
             return False
@@ -138,7 +138,7 @@ class Responder:
         if data is None:
             return None
         head = self._heads.head(response, connection)
-        sent = self._transport.send_nowait(head, data)
+        sent = self._transport.send_nowait(head, data, last=connection is CLOSE)
         if sent < len(head) + len(data):
             self._pending = (head, bytes(data), sent)  # what was lent is lent for now only
             return False

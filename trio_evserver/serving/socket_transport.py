@@ -4,6 +4,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from fcntl import ioctl
 from functools import lru_cache
 from os import sendfile
@@ -24,6 +25,8 @@ _BURST: Final = 4
 _JOIN: Final = 16 * 1024
 # Of more bytes, to a reader on this machine, few are in the processor's cache.
 _MOST_HERE: Final = 4 * 1024 * 1024
+# What comes next is to travel in the same packet, if it comes right away: send(2), tcp(7).
+MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 _COUNT: Final = struct.Struct("i")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -31,7 +34,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class SocketTransport(Transport):
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_burst", "_early", "_readiness", "_socket")
+    __slots__ = ("_burst", "_early", "_held", "_readiness", "_socket")
 
     def __init__(
         self, connected: socket.socket, readiness: Readiness, *, longest_in_place: int = sys.maxsize
@@ -43,6 +46,7 @@ class SocketTransport(Transport):
         self._early = b""
         self._readiness = readiness
         self._burst = 0
+        self._held = False  # by the kernel, the last of all, for the end to travel with it
         self.on_stall = nobody
         self.moment = 0
         self.taken = 0
@@ -117,12 +121,14 @@ class SocketTransport(Transport):
         if sent < len(head) + len(body):
             await self.send_rest(head, body, sent)
 
-    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
+    def send_nowait(self, head: Buffer, body: Buffer = b"", *, last: bool = False) -> int:
+        flags = MORE if last else 0
+        self._held = last
         try:
             if not body:
-                sent = self._socket.send(head)
+                sent = self._socket.send(head, flags)
             elif len(body) <= _JOIN:
-                sent = self._socket.send(b"".join((head, body)))
+                sent = self._socket.send(b"".join((head, body)), flags)
             else:
                 sent = self._socket.sendmsg((head, body))
         except BlockingIOError:
@@ -202,11 +208,9 @@ class SocketTransport(Transport):
         return sent
 
     def _send_ahead_nowait(self, head: bytes) -> int:
-        """Send what fits at once of the head, so that what follows travels in the same packet (MSG_MORE,
-        tcp(7)).
-        """
+        """Send what fits at once of the head, so that what follows travels in the same packet."""
         try:
-            sent = self._socket.send(head, socket.MSG_MORE)
+            sent = self._socket.send(head, MORE)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -256,6 +260,9 @@ class SocketTransport(Transport):
 
     def close_nowait(self) -> bool:
         self._readiness.forget()
+        if self._held:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)  # a close drops it where the peer has said more
         self._socket.close()
         return True
 

@@ -54,7 +54,7 @@ class StreamTransport(Transport):
     async def send(self, head: Buffer, body: Buffer = b"") -> None:
         await self.send_rest(head, body, 0)
 
-    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
+    def send_nowait(self, head: Buffer, body: Buffer = b"", *, last: bool = False) -> int:
         """A stream cannot send without waiting."""
         return 0
 

@@ -89,8 +89,11 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    def send_nowait(self, head: Buffer, body: Buffer = b"") -> int:
-        """Send what fits at once of both, in order; how many bytes that was. Raises ConnectionLost."""
+    def send_nowait(self, head: Buffer, body: Buffer = b"", *, last: bool = False) -> int:
+        """Send what fits at once of both, in order; how many bytes that was. Raises ConnectionLost.
+
+        After the `last` of all the end of our side follows right away, and may travel in the same packet.
+        """
 
     @abstractmethod
     async def send_rest(self, head: Buffer, body: Buffer, sent: int) -> None:

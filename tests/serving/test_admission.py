@@ -117,6 +117,18 @@ def test_a_queue_that_stays_full_is_as_long_as_a_tenth_of_a_second() -> None:
     assert queue.lengths[-1] == 1024
 
 
+def test_who_is_turned_away_makes_a_queue_no_longer() -> None:
+    """Of 1,600 that are accepted in a second 1,200 come too late: 40 may wait, a tenth of the others, or as
+    many would come too late again.
+    """
+    queue = Queue()
+    accepting = AcceptQueue(queue, lambda: queue.now)  # type: ignore[arg-type]  # all that is used of a socket
+    for _ in range(100):
+        queue.now += 0.01
+        accepting.accepted(16, late=12, emptied=False)
+    assert queue.lengths[-1] == pytest.approx(40, rel=0.25)
+
+
 def test_a_pause_is_no_overload() -> None:
     """Nobody is refused for a queue that filled while the machine stood still."""
     queue = Queue()

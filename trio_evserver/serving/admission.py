@@ -110,7 +110,9 @@ class ConnectionLimit(trio.abc.Instrument):
 
 
 class AcceptQueue:
-    """The accept queue of one listening socket, kept as long as what is accepted in a tenth of a second."""
+    """The accept queue of one listening socket, kept as long as what is accepted in time in a tenth
+    of a second.
+    """
 
     def __init__(self, listener: socket.socket, clock: Callable[[], float] = perf_counter) -> None:
         self._listener = listener
@@ -125,14 +127,15 @@ class AcceptQueue:
     def __repr__(self) -> str:
         return f"<AcceptQueue {self._length}>"
 
-    def accepted(self, count: int, *, emptied: bool) -> None:
-        """So many were just accepted from it, and it is empty now, or not.
+    def accepted(self, count: int, *, late: int = 0, emptied: bool) -> None:
+        """So many were just accepted from it, of whom so many were `late`, and it is empty now, or not.
 
+        What can be taken in time is less than what was taken: turning somebody away costs little.
         That a short queue is empty for a moment says nothing of those whom the system turned away while it
         was full: what counts is that it has not been full for a while.
         """
         now = self._clock()
-        self._accepted += count
+        self._accepted += count - late
         self._in_a_row += count
         if self._in_a_row >= self._length:
             self._full = now

@@ -100,25 +100,26 @@ class Acceptor:
         room = site.admission.limit - site.connections
         if room <= 0:
             return False
-        count, emptied = self._accept_batch(min(batch(site.connections), room))
+        count, late, emptied = self._accept_batch(min(batch(site.connections), room))
         # Where there was room for no more, it may have been emptied all the same.
-        self._queue.accepted(count, emptied=emptied or is_empty(self._listener))
+        self._queue.accepted(count, late=late, emptied=emptied or is_empty(self._listener))
         self._trouble, site.trouble = self._trouble or site.trouble, None
         self._has_failed = not count and not emptied
         return self._trouble is None and not self._has_failed
 
-    def _accept_batch(self, most: int) -> tuple[int, bool]:
-        """How many were accepted, and whether nobody waits any more."""
+    def _accept_batch(self, most: int) -> tuple[int, int, bool]:
+        """How many were accepted, how many of them came too late, and whether nobody waits any more."""
         listener, site, is_persistent = self._listener, self._site, self._queue.is_persistent
-        count, emptied, late = 0, False, False
+        count, late, emptied = 0, 0, False
         early: list[tuple[SocketTransport, object]] = []
         for _ in range(most):
             try:
                 connected, peer = listener.accept()
                 # The first has waited longest: if it is in time, so are those behind it.
-                late = is_persistent and (late or not count) and has_waited_too_long(connected)
+                is_late = is_persistent and late == count and has_waited_too_long(connected)
                 count += 1
-                if late:
+                if is_late:
+                    late += 1
                     turn_away(connected, site, peer)
                     self._episode.over()
                     continue
@@ -139,7 +140,7 @@ class Acceptor:
                     self._attendants.give(transport, peer)
         if early:
             give_early(early, site, self._attendants)
-        return count, emptied
+        return count, late, emptied
 
 
 def batch(connections: int) -> int:

@@ -236,6 +236,26 @@ async def test_what_goes_wrong_in_accepting(hub: Hub, listener: socket.socket) -
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_accepting_cancels_itself(hub: Hub, listener: socket.socket, goes_on: bool) -> None:
+    """What is called may end the server, an embedder's access log say."""
+    calls = 0
+    with trio.CancelScope() as scope:
+
+        def accept() -> bool:
+            nonlocal calls
+            calls += 1
+            scope.cancel()
+            return goes_on
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hub.run)
+            with socket.create_connection(listener.getsockname()):
+                await hub.attend(listener.fileno(), accept)
+    assert scope.cancelled_caught
+    assert calls == 1
+
+
 async def test_accepting_is_cancelled(hub: Hub, listener: socket.socket) -> None:
     """Nobody is called any more, and another may accept; also where the socket was closed meanwhile."""
     calls = 0

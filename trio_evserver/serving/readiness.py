@@ -191,9 +191,9 @@ class _Listening:
         except Exception as error:  # is the listener's affair, not the hub's
             self._error = error
         task = self._task
-        self._stop()
-        assert task is not None
-        trio.lowlevel.reschedule(task)
+        if task is not None:  # or it was cancelled by what it has called
+            self._stop()
+            trio.lowlevel.reschedule(task)
 
     async def wait(self) -> None:
         self._task = trio.lowlevel.current_task()

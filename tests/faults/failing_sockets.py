@@ -20,7 +20,7 @@ from tests.serving.conversations import BUFFER
 from trio_evserver.serving import listener as listener_module
 from trio_evserver.serving import open_site as open_site_module
 from trio_evserver.serving import socket_transport as transport_module
-from trio_evserver.serving.readiness import Hub
+from trio_evserver.serving.hub import Hub
 
 SHORT = 0
 """In place of an error: one byte is taken, or comes."""

@@ -16,8 +16,8 @@ from tests.files.making import descriptors
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import NOW, connect_small, request
 from trio_evserver.files.options import FileOptions
+from trio_evserver.serving import hub as hub_module
 from trio_evserver.serving import listener as listener_module
-from trio_evserver.serving import readiness as readiness_module
 from trio_evserver.serving.admission import AcceptQueue
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.open_site import open_site
@@ -144,7 +144,7 @@ async def at_rest(site: Site) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """The calls of the server's sockets; and pauses that take no time worth speaking of."""
-    for module in (listener_module, readiness_module):
+    for module in (listener_module, hub_module):
         monkeypatch.setattr(module, "_PAUSE", 0.001)
     return failing_sockets(monkeypatch)
 

@@ -18,9 +18,10 @@ from tests.serving.conversations import NOW, hear_all, request
 from trio_evserver.semantics.message import Request
 from trio_evserver.serving import open_site as open_site_module
 from trio_evserver.serving.answer import Answer, Looking
+from trio_evserver.serving.hub import Hub
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.open_site import open_site
-from trio_evserver.serving.readiness import Hub, TrioReadiness
+from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.socket_transport import SocketTransport
 

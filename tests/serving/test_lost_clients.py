@@ -15,10 +15,10 @@ from tests.files.making import SlowDisk
 from tests.serving.answers import read_answer
 from tests.serving.conversations import hear_all, request
 from trio_evserver.files.options import FileOptions
+from trio_evserver.serving.hub import open_hub
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.readiness import open_hub
 from trio_evserver.serving.site import Site
 
 OPTIONS = Options(files=FileOptions(threads=1, patience=60, cached_reads=False))

@@ -13,7 +13,8 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_task
 
 from tests.conftest import BIG
 from tests.serving.conversations import hear_all
-from trio_evserver.serving.readiness import Hub, HubReadiness, TrioReadiness, open_hub
+from trio_evserver.serving.hub import Hub, HubReadiness, open_hub
+from trio_evserver.serving.readiness import TrioReadiness
 from trio_evserver.serving.socket_transport import SocketTransport, longest_in_place
 from trio_evserver.serving.stream_transport import StreamTransport
 from trio_evserver.serving.transport import ConnectionLost, Transport

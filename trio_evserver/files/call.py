@@ -8,13 +8,17 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import trio
 
 logger = logging.getLogger("trio_evserver")
 
 T = TypeVar("T")
+
+
+# The queue of a call that is in none.
+_NONE: Final[deque[Any]] = deque()
 
 
 def _drop(what: object) -> None:
@@ -53,7 +57,7 @@ class Call(Generic[T]):
         self.refusable = refusable
         self.never_ran = True
         self.asked = self.began = self.ended = 0.0
-        self.queue: deque[Call[T]] = deque()
+        self.queue: deque[Call[T]] = _NONE
 
     def __repr__(self) -> str:
         return f"<Call {self._job!r}>"

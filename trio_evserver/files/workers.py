@@ -24,7 +24,7 @@ from trio_evserver.files.statistics import WorkerStatistics
 
 T = TypeVar("T")
 
-# So many calls that have ended may each have a reply sent, before others on the event loop have a turn.
+# So many calls that have ended may each have a reply sent, before others on the event loop have theirs.
 _ENDED_A_TURN: Final = 64
 
 
@@ -92,12 +92,22 @@ class Hand:
 class Workers:
     """Runs jobs in worker threads, as many at a time as the gate admits."""
 
-    def __init__(self, gate: Gate, nursery: trio.Nursery, run_sync: RunSync | None = None) -> None:
-        """The threads' tasks are `nursery`'s: where that is cancelled, threads at work are left behind."""
+    def __init__(
+        self,
+        gate: Gate,
+        nursery: trio.Nursery,
+        run_sync: RunSync | None = None,
+        call_soon: Callable[[Callable[[], object]], object] | None = None,
+    ) -> None:
+        """The threads' tasks are `nursery`'s: where that is cancelled, threads at work are left behind.
+
+        `call_soon` is how a thread has something called on the event loop: Trio's, unless there is a quicker
+        one.
+        """
         self._gate = gate
         self._nursery = nursery
         self._run_sync: RunSync = trio.to_thread.run_sync if run_sync is None else run_sync  # type: ignore[assignment]  # its limiter may be "anything providing compatible acquire_on_behalf_of and release_on_behalf_of methods"
-        self._token = trio.lowlevel.current_trio_token()
+        self._call_soon = call_soon or trio.lowlevel.current_trio_token().run_sync_soon
         self._ended: deque[tuple[Call[Any], Share]] = deque()
         self._is_told = False
         self._is_watched = False  # whether a task looks for calls that have waited too long
@@ -218,7 +228,7 @@ class Workers:
             if not self._is_told:
                 self._is_told = True
                 with suppress(trio.RunFinishedError):
-                    self._token.run_sync_soon(self._tell)
+                    self._call_soon(self._tell)
             call = gate.next_of(share)
 
     def _tell(self) -> None:
@@ -231,4 +241,4 @@ class Workers:
             call.tell()
         if ended and not self._is_told:
             self._is_told = True
-            self._token.run_sync_soon(self._tell)
+            self._call_soon(self._tell)

@@ -19,9 +19,10 @@ from trio_evserver.files.region_reader import SMALL
 from trio_evserver.files.workers import RunSync, Workers
 from trio_evserver.http1.response_head import render_fields
 from trio_evserver.observe.access_log import AccessLog
+from trio_evserver.serving.bell import Bell, open_bell
 from trio_evserver.serving.exchange import describe
+from trio_evserver.serving.hub import Hub, open_hub
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.readiness import Hub, open_hub
 from trio_evserver.serving.site import Site
 
 
@@ -53,8 +54,11 @@ async def open_site(
         hub = open_hub() if use_hub else None
         if hub is not None:
             resources.callback(hub.close)  # after the nursery: its task may be about to poll
+        bell = open_bell(hub)
+        if bell is not None:
+            resources.callback(bell.close)
         async with trio.open_nursery() as nursery:
-            site = _compose(options, document_root, disk, run_sync, access_log, hub, clock, nursery)
+            site = _compose(options, document_root, disk, run_sync, access_log, hub, bell, clock, nursery)
             if hub is not None:
                 nursery.start_soon(hub.run, name="hub")
             nursery.start_soon(site.deadlines.run, name="deadlines")
@@ -74,11 +78,13 @@ def _compose(
     run_sync: RunSync | None,
     access_log: AccessLog | None,
     hub: Hub | None,
+    bell: Bell | None,
     clock: Callable[[], float],
     nursery: trio.Nursery,
 ) -> Site:
     files = options.files
-    workers = Workers(Gate(files.threads, queue=files.queue, patience=files.patience), nursery, run_sync)
+    gate = Gate(files.threads, queue=files.queue, patience=files.patience)
+    workers = Workers(gate, nursery, run_sync, bell.call_soon if bell is not None else None)
     description = partial(describe, source=files.etag, render=render_fields)
     return Site(
         options,

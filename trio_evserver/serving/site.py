@@ -22,8 +22,9 @@ from trio_evserver.semantics.policy import Policy
 from trio_evserver.serving.admission import ConnectionLimit
 from trio_evserver.serving.deadlines import Deadlines
 from trio_evserver.serving.exchange import CROWDED, Exchange
+from trio_evserver.serving.hub import Hub, HubReadiness
 from trio_evserver.serving.options import Options
-from trio_evserver.serving.readiness import Hub, HubReadiness, Readiness, TrioReadiness
+from trio_evserver.serving.readiness import Readiness, TrioReadiness
 from trio_evserver.serving.responder import Heads
 from trio_evserver.serving.statistics import Statistics
 

@@ -15,9 +15,10 @@ from trio.testing import wait_all_tasks_blocked
 from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import hear_all, open_descriptors, request
+from trio_evserver.serving.hub import Hub, HubReadiness, open_hub
 from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.open_site import open_site
-from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Hub, HubReadiness, open_hub
+from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE
 from trio_evserver.serving.socket_transport import SocketTransport
 
 

@@ -14,8 +14,8 @@ READABLE: Final = 1
 WRITABLE: Final = 4
 LOST: Final = 0x10 | 0x8
 ENDED: Final = 0x2000 | LOST
-"""The numbers of EPOLLIN, EPOLLOUT, and of EPOLLRDHUP, EPOLLHUP and EPOLLERR together. The last two (LOST) say
-that the peer does not listen any more, either.
+"""The numbers of EPOLLIN, of EPOLLOUT, of EPOLLHUP and EPOLLERR, which mean that the peer does not listen any
+more, either, and of these two and EPOLLRDHUP.
 """
 
 

@@ -245,6 +245,22 @@ async def test_the_last_arrives_though_the_peer_says_more(close: str) -> None:
         assert client.recv(1024) == b"headbody"
 
 
+async def test_the_last_is_given_up() -> None:
+    """What is not whole is no answer: the peer is told by a reset, and hears no end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        connected, _ = listener.accept()
+    with client:
+        connected.setblocking(False)
+        transport = SocketTransport(connected, TrioReadiness(connected))
+        transport.send_nowait(b"head", b"body", last=True)
+        transport.abort()
+        transport.close_nowait()
+        client.settimeout(10)
+        with pytest.raises(ConnectionResetError):
+            b"".join(iter(lambda: client.recv(1024), b""))
+
+
 @pytest.mark.parametrize("sent", [0, 1, 39, 40, 41, 50])
 async def test_the_rest_of_two(sent: int) -> None:
     """Whatever part of head and body has been taken, the rest follows, in order."""

@@ -267,6 +267,7 @@ class SocketTransport(Transport):
         return True
 
     def abort(self) -> None:
+        self._held = False
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         except OSError:  # already gone, which is what was wanted

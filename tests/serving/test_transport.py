@@ -3,8 +3,8 @@
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
 
 import pytest
@@ -190,6 +190,24 @@ async def test_what_is_sent_at_once(kind: str) -> None:
         assert await hear_all(client) == head + body
 
 
+@contextmanager
+def over_tcp() -> Iterator[tuple[SocketTransport, socket.socket]]:
+    """A transport, and the client's socket, which waits for ten seconds at most. Whoever asks closes the
+    transport.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        connected, _ = listener.accept()
+    with client:
+        client.settimeout(10)
+        connected.setblocking(False)
+        yield SocketTransport(connected, TrioReadiness(connected)), client
+
+
+def hear_to_the_end(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(1024), b""))
+
+
 # struct tcp_info of linux/tcp.h: tcpi_segs_in comes after 140 octets.
 SEGMENTS_RECEIVED = struct.Struct("=140xI")
 
@@ -201,19 +219,13 @@ async def test_the_end_travels_with_the_last(size: int) -> None:
 
     def send(last: bool) -> tuple[int, bytes]:
         """How many packets the peer had of it, and what it was told."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            client = socket.create_connection(listener.getsockname())
-            connected, _ = listener.accept()
-        with client:
-            connected.setblocking(False)
-            transport = SocketTransport(connected, TrioReadiness(connected))
+        with over_tcp() as (transport, client):
             before = received(client)
             assert transport.send_nowait(b"head", bytes(size), last=last) == 4 + size
             if not last:
                 assert client.recv(4, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"head"
             transport.close_nowait()
-            client.settimeout(10)
-            heard = b"".join(iter(lambda: client.recv(1024), b""))
+            heard = hear_to_the_end(client)
             return received(client) - before, heard
 
     def received(client: socket.socket) -> int:
@@ -229,36 +241,24 @@ async def test_the_end_travels_with_the_last(size: int) -> None:
 @pytest.mark.parametrize("close", ["close_nowait", "close"])
 async def test_the_last_arrives_though_the_peer_says_more(close: str) -> None:
     """What the peer has said, and nobody will read, makes the close a reset; the answer is there before."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
-        connected, _ = listener.accept()
-    with client:
-        connected.setblocking(False)
-        transport = SocketTransport(connected, TrioReadiness(connected))
+    with over_tcp() as (transport, client):
         client.sendall(b"\r\n")
         transport.send_nowait(b"head", b"body", last=True)
         if close == "close":
             await transport.close()
         else:
             transport.close_nowait()
-        client.settimeout(10)
         assert client.recv(1024) == b"headbody"
 
 
 async def test_the_last_is_given_up() -> None:
     """What is not whole is no answer: the peer is told by a reset, and hears no end."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
-        connected, _ = listener.accept()
-    with client:
-        connected.setblocking(False)
-        transport = SocketTransport(connected, TrioReadiness(connected))
+    with over_tcp() as (transport, client):
         transport.send_nowait(b"head", b"body", last=True)
         transport.abort()
         transport.close_nowait()
-        client.settimeout(10)
         with pytest.raises(ConnectionResetError):
-            b"".join(iter(lambda: client.recv(1024), b""))
+            hear_to_the_end(client)
 
 
 @pytest.mark.parametrize("sent", [0, 1, 39, 40, 41, 50])

@@ -7,9 +7,9 @@ number that could be chosen beforehand, because what matters is how long one wai
   accepted in a tenth of a second, and a connection that has waited too long all the same (its peer will
   soon give up, or has) is refused. What does not fit any more is dropped by the kernel, at no cost to us;
 - requests of open connections wait for the event loop. How long shows in the length of its turns: in one
-  turn every connection that is ready is served once. When turns stay too long, there are too many
-  connections: as many as fit into a turn of the right length stay, the others are refused at their next
-  request.
+  turn every connection that is ready is served, again only while that is short. When turns stay too long,
+  there are too many connections: as many as fit into a turn of the right length stay, the others are
+  refused at their next request.
 
 The delay of the queue is the signal, not the time of a response, which a slow disk or a slow client may
 stretch without any overload (DAGOR, SoCC 2018, §4.2; CoDel, RFC 8289). A refusal is 503 with Retry-After

@@ -33,9 +33,9 @@ class Bell:
 
     def call_soon(self, what: Callable[[], object]) -> None:
         """Have the hub call `what`, unless the bell is closed before. For threads."""
-        self._due.append(what)
         with self._lock:  # a number that was closed may be that of a client by now
             if self._is_open:
+                self._due.append(what)
                 os.eventfd_write(self._descriptor, 1)
 
     def _answer(self) -> None:

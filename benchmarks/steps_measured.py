@@ -83,8 +83,8 @@ def _of_a_request(site: Site, answered: Response, folder: Path) -> list[Row]:
     part = _read(connection, BARE[:-2] + b"Range: bytes=100-199\r\n\r\n")
     path = os.fsencode(folder / "page.html")
     return [
-        ("read a bare head", _least(lambda: HeadReader(limits).read(BARE))),
-        ("read a browser's head", _least(lambda: HeadReader(limits).read(BROWSERS))),
+        ("read a bare head", _least(lambda: HeadReader(limits).read(BARE, None))),
+        ("read a browser's head", _least(lambda: HeadReader(limits).read(BROWSERS, None))),
         ("the same, if the one before had its field lines", _least(lambda: _read(connection, BROWSERS))),
         ("stat(2), part of each of the next", _least(lambda: Disk.status_of(path))),
         ("answer: 200", _least(lambda: exchange.answer_nowait(bare))),

@@ -1,11 +1,11 @@
-"""The law: what a head means does not depend on the heads before it on the same connection."""
+"""The law: what a head means does not depend on the heads before it, on the same connection or another."""
 
 import hypothesis.strategies as st
 from hypothesis import given
 
 from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.http1.framing import Framing
-from trio_evserver.http1.head_reader import HeadReader
+from trio_evserver.http1.head_reader import HeaderSection, HeadReader
 from trio_evserver.http1.limits import Limits
 from trio_evserver.semantics.message import Request
 
@@ -41,9 +41,11 @@ FIELD_LINES = st.lists(
 )
 
 
-def outcome(reader: HeadReader, head: bytes) -> tuple[Request, Framing, bool] | RemoteProtocolError:
+def outcome(
+    reader: HeadReader, head: bytes, before: HeaderSection | None = None
+) -> tuple[Request, Framing, bool, HeaderSection | None] | RemoteProtocolError:
     try:
-        return reader.read(head)
+        return reader.read(head, before)
     except RemoteProtocolError as refused:
         return refused
 
@@ -56,12 +58,16 @@ def test_no_head_depends_on_the_one_before(
     else; the field lines mostly repeat, as they do on connections.
     """
     reader = HeadReader(LIMITS)
+    before: list[HeaderSection | None] = [None, None]  # on two connections
     for line in lines:
         field_lines = data.draw(st.sampled_from(several))
         head = b"\r\n".join((line, *field_lines, b"", b""))
-        found, alone = outcome(reader, head), outcome(HeadReader(LIMITS), head)
+        connection = data.draw(st.sampled_from((0, 1)))
+        found, alone = outcome(reader, head, before[connection]), outcome(HeadReader(LIMITS), head)
         if isinstance(alone, RemoteProtocolError):
             assert isinstance(found, RemoteProtocolError)
             assert (found.status, found.detail) == (alone.status, alone.detail)
         else:
-            assert found == alone
+            assert not isinstance(found, RemoteProtocolError)
+            assert found[:3] == alone[:3]
+            before[connection] = found[3]

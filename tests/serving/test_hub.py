@@ -144,19 +144,19 @@ class Busy:
         self.looks = 0
         self._length = length
         self._real = select.epoll()
-        self._always = os.eventfd(1)
-        self._real.register(self._always, select.EPOLLIN)
+        self.always = os.eventfd(1)
         self.fileno = self._real.fileno
+        self.register = self._real.register
 
     def poll(self, *arguments: object) -> list[tuple[int, int]]:
         self.looks += 1
-        return [(self._always, READABLE)]
+        return [(self.always, READABLE)]
 
     def clock(self) -> float:
         return self.looks * self._length
 
     def close(self) -> None:
-        os.close(self._always)
+        os.close(self.always)
         self._real.close()
 
 
@@ -175,6 +175,7 @@ async def test_a_turn_ends(length: float, looks: int) -> None:
     trio.lowlevel.add_instrument(turns)
     try:
         hub = Hub(cast("Any", epoll), epoll.clock)
+        hub.watch_bell(epoll.always, lambda: None)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hub.run)
             while len(seen) < 20:

@@ -22,7 +22,7 @@ from trio_evserver.http1.body import ChunkedBody, LengthBody
 from trio_evserver.http1.buffer import Buffer
 from trio_evserver.http1.errors import LocalProtocolError, RemoteProtocolError
 from trio_evserver.http1.framing import NO_BODY, Chunked, Framing, Length, NoBody
-from trio_evserver.http1.head_reader import HeadReader, list_members
+from trio_evserver.http1.head_reader import HeaderSection, HeadReader, list_members
 from trio_evserver.http1.head_refusal import early_refusal
 from trio_evserver.http1.limits import Limits
 from trio_evserver.semantics.fields import RequestFields
@@ -56,28 +56,34 @@ class Connection:
         "_body",
         "_buffer",
         "_empty_line",
+        "_fields",
         "_heads",
         "_limits",
         "_open",
-        "_request",
+        "_section",
         "_state",
+        "_version",
         "has_body",
         "keep_alive",
     )
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._heads = HeadReader(limits)
-        self._buffer = Buffer()
+    def __init__(self, limits: Limits, heads: HeadReader | None = None) -> None:
+        """`heads`, made for the same limits, is shared with other connections."""
         self._state = _State.HEAD
         self._open = True  # the peer may send more, and we read it
         self._empty_line = False  # one has been skipped before the request line that is due
-        self._request: Request | None = None
-        self._body: LengthBody | ChunkedBody | None = None
         self.has_body = False
         """Has the current request a body that is not yet discarded?"""
         self.keep_alive = True
         """May another request follow the current one (RFC 9112 §9.3)? Never after a protocol error."""
+        self._buffer = Buffer()
+        self._heads = heads or HeadReader(limits)
+        self._section: HeaderSection | None = None  # of the head before
+        # Of the last request, which is not kept itself: it would go cold in memory until the next.
+        self._fields: RequestFields = {}
+        self._version = b""
+        self._body: LengthBody | ChunkedBody | None = None
+        self._limits = limits
 
     def __repr__(self) -> str:
         return f"<http1.Connection {self._state.name}, {len(self._buffer)} octets unread>"
@@ -141,12 +147,12 @@ class Connection:
             # least one empty line (CRLF) received prior to the request-line." At most one is.
             if head[0] == _CR and head.startswith(b"\r\n") and not self._empty_line:
                 head = head[2:]
-            request, framing, self.keep_alive = self._heads.read(head)
+            request, framing, self.keep_alive, self._section = self._heads.read(head, self._section)
         except RemoteProtocolError:
             self._fail()
             raise
         self._empty_line = False
-        self._request = request
+        self._fields, self._version = request.fields, request.version
         if framing is NO_BODY:
             if not self.keep_alive:
                 self._end()
@@ -239,9 +245,9 @@ class Connection:
     def _expectations(self) -> list[bytes]:
         # RFC 9110 §10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST
         # ignore that expectation."
-        if self._request is None or self._request.version == b"HTTP/1.0":
+        if self._version == b"HTTP/1.0":
             return []
-        return _members(self._request.fields, b"expect")
+        return list_members(self._fields.get(b"expect", b""))
 
     @property
     def reading_head(self) -> bool:
@@ -269,7 +275,3 @@ def _body(framing: Framing, limits: Limits) -> LengthBody | ChunkedBody | None:
             return ChunkedBody(limits)
         case _:
             assert_never(framing)
-
-
-def _members(fields: RequestFields, name: bytes) -> list[bytes]:
-    return list_members(fields.get(name, b""))

@@ -14,6 +14,7 @@ import trio
 
 from trio_evserver.serving.conversation import Conversation
 from trio_evserver.serving.deadlines import Deadline
+from trio_evserver.serving.readiness import Receiver
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.steps import End, Next, Pause
 from trio_evserver.serving.transport import Transport
@@ -21,7 +22,7 @@ from trio_evserver.serving.transport import Transport
 logger = logging.getLogger("trio_evserver")
 
 
-class Attendant:
+class Attendant(Receiver):
     """One nursery, for one connection at a time."""
 
     __slots__ = (
@@ -31,11 +32,11 @@ class Attendant:
 
     def __init__(self, site: Site, keep: Callable[["Attendant"], bool]) -> None:
         """`keep` tells whether it is to wait for another connection after one that has ended well."""
+        self._transport: Transport | None = None
+        self._conversation: Conversation | None = None
         self._site = site
         self._keep = keep
         self._task: trio.lowlevel.Task | None = None
-        self._transport: Transport | None = None
-        self._conversation: Conversation | None = None
         self._next: Next = None
         self._pause: Pause | None = None
         self._error: Exception | None = None
@@ -95,7 +96,7 @@ class Attendant:
         self._begin(transport, peer)
         if self._has_ended() or self._task is None or self._pause is not None:
             return  # its first request was all of it, or has to wait
-        if not transport.attend(self.receive):
+        if not transport.attend(self):
             self._wake()
 
     def receive(self) -> None:
@@ -150,7 +151,7 @@ class Attendant:
             self._error = error
             self._wake()
         else:
-            if after is not None or not transport.attend(self.receive):
+            if after is not None or not transport.attend(self):
                 self._follow(transport, after)
 
     def _wake(self) -> None:
@@ -166,7 +167,7 @@ class Attendant:
         """What is next for our connection, or, if we have none, for one that begins."""
         transport, conversation = self._transport, self._conversation
         if self._next is None and self._error is None:
-            if self._pause is None and transport is not None and not transport.attend(self.receive):
+            if self._pause is None and transport is not None and not transport.attend(self):
                 assert conversation is not None
                 return conversation.take(await transport.receive())
             self._task = trio.lowlevel.current_task()

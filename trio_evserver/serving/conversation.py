@@ -51,15 +51,15 @@ class Conversation:
         self, transport: Transport, site: Site, peer: object, nursery: trio.Nursery, deadline: Deadline
     ) -> None:
         self._transport = transport
-        self._site = site
-        self._timeouts = timeouts = site.options.timeouts
-        self._peer = peer
-        self._deadline = deadline
-        self._http = Connection(site.options.limits)
-        self._responder = Responder(transport, site.heads, site.read_ahead, nursery)
-        self._request: Request | None = None
         self._moment = 0  # before which the request had begun to arrive, as far as is known
+        self._http = Connection(site.options.limits, site.head_reader)
+        self._request: Request | None = None
+        self._site = site
+        self._responder = Responder(transport, site.heads, site.read_ahead, nursery)
+        self._deadline = deadline
+        self._timeouts = timeouts = site.options.timeouts
         self._burst = 0
+        self._peer = peer
         self._delivery = Delivery(transport, deadline, timeouts)
         self.lost = self.reads_ahead = False
         transport.notice_loss(self._lose)
@@ -155,8 +155,7 @@ class Conversation:
 
     def _reply(self, response: Response, connection: bytes, end: End | None) -> Next:
         """Send a response that is held in memory, after which the conversation ends like this, or goes on."""
-        request = self._request
-        with_body = request is None or request.method != b"HEAD"
+        with_body = self._request is None or self._request.method != b"HEAD"
         try:
             sent = self._responder.send_nowait(response, connection, with_body=with_body)
         except ConnectionLost:
@@ -206,8 +205,7 @@ class Conversation:
         return connection_field(self._request, self._http.keep_alive and not self._site.draining)
 
     def _refuse(self, error: RemoteProtocolError) -> Next:
-        refused = self._site.exchange.refuse(Refusal(error.status, error.detail))
-        return self._reply(refused, CLOSE, End.LINGER)
+        return self._reply(self._site.exchange.refuse(Refusal(error.status, error.detail)), CLOSE, End.LINGER)
 
     # What may have to wait
 
@@ -288,8 +286,8 @@ class Conversation:
     def _give_up(self) -> None:
         """The peer has taken too long: tell it, where it may still be listening."""
         if self._deadline.phase in (Phase.HEAD, Phase.BODY):
-            late = Refusal(HTTPStatus.REQUEST_TIMEOUT, f"{self._deadline.phase.value} timeout")
-            response = self._site.exchange.refuse(late)
+            late = f"{self._deadline.phase.value} timeout"
+            response = self._site.exchange.refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, late))
             with suppress(ConnectionLost):
                 self._responder.send_nowait(response, CLOSE)
             self._log(response)
@@ -297,4 +295,6 @@ class Conversation:
             self._transport.abort()
 
     def _log(self, response: Response) -> None:
-        self._site.answered(self._peer, self._request, response.status, self._responder.sent)
+        sent = self._responder.sent
+        if self._site.answered(response.status, sent):
+            self._site.log(self._peer, self._request, response.status, sent)

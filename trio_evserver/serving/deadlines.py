@@ -41,10 +41,10 @@ class Deadline:
 
     def __init__(self, deadlines: "Deadlines", scope: trio.CancelScope) -> None:
         self._deadlines = deadlines
-        self.scope = scope
         self.phase = Phase.ANSWER
         self.since = -math.inf
         self.expires = math.inf
+        self.scope = scope
         self.expired = False
         self.cancelled = False
         self.reprieve: Callable[[], float] = no_reprieve

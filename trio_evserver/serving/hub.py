@@ -19,7 +19,7 @@ from typing import Final
 
 import trio
 
-from trio_evserver.serving.readiness import ENDED, LOST, READABLE, WRITABLE, Readiness
+from trio_evserver.serving.readiness import ENDED, LOST, READABLE, WRITABLE, Readiness, Receiver
 
 logger = logging.getLogger("trio_evserver")
 
@@ -34,14 +34,14 @@ _PAUSE = 0.1  # seconds
 class HubReadiness(Readiness):
     """A connected socket watched by the hub."""
 
-    __slots__ = ("_descriptor", "_hub", "_ready", "_task", "_wanted")
+    __slots__ = ("_descriptor", "_hub", "_receiver", "_task", "_wanted")
 
     def __init__(self, hub: "Hub", descriptor: int) -> None:
         self._hub = hub
-        self._descriptor = descriptor
         self._task: trio.lowlevel.Task | None = None
-        self._ready: Callable[[], None] | None = None
+        self._receiver: Receiver | None = None
         self._wanted = 0
+        self._descriptor = descriptor
         self.on_lost = None
         self.events = WRITABLE  # whether anything has arrived yet the hub tells in its next turn
         self.moment = 0
@@ -54,33 +54,33 @@ class HubReadiness(Readiness):
 
     async def wait(self, event: int) -> None:
         self._task = trio.lowlevel.current_task()
-        self._ready = None
+        self._receiver = None
         self._wanted = event | ENDED
         await trio.lowlevel.wait_task_rescheduled(self._abort)
 
-    def attend(self, ready: Callable[[], None] | None) -> bool:
-        self._ready = ready
+    def attend(self, receiver: Receiver | None) -> bool:
+        self._receiver = receiver
         return True
 
     def tell(self, events: int) -> None:
         """The hub has learned of `events`."""
         self.events |= events
         self.moment = self._hub.moment
-        task = self._task
+        task, receiver = self._task, self._receiver
         if task is not None:
             if events & self._wanted:
                 self._task = None
                 trio.lowlevel.reschedule(task)
-        elif self._ready is not None:
+        elif receiver is not None:
             if events & _ALWAYS_READABLE:
-                self._ready()
+                receiver.receive()
         elif events & LOST and self.on_lost is not None:
             self.on_lost()
 
     def forget(self) -> None:
         self._hub.remove(self._descriptor)
         # They are parts of cycles, and the collector hardly ever comes by.
-        self.on_lost = self._ready = None
+        self.on_lost = self._receiver = None
 
     def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
         self._task = None
@@ -153,11 +153,12 @@ class Hub:
     def __init__(self, epoll: "select.epoll", clock: Callable[[], float] = perf_counter) -> None:
         self._epoll = epoll
         self._clock = clock
-        self._watched: dict[int, HubReadiness | _Listening | _Bell] = {}
+        # By descriptor: the kernel gives out the lowest that is free.
+        self._watched: list[HubReadiness | _Listening | _Bell | None] = []
         self.moment = 0
 
     def __repr__(self) -> str:
-        return f"<Hub {len(self._watched)} sockets>"
+        return f"<Hub {sum(watched is not None for watched in self._watched)} sockets>"
 
     def watch(self, descriptor: int, readiness: HubReadiness) -> None:
         """Tell `readiness` what changes of a socket, until it is told to `forget` it. Raises OSError."""
@@ -178,6 +179,9 @@ class Hub:
     def begin(self, descriptor: int, watched: HubReadiness | _Listening | _Bell, events: int) -> None:
         """Tell `watched` of `events`, with epoll_ctl(2)'s flags. Raises OSError."""
         self._epoll.register(descriptor, events)
+        missing = descriptor + 1 - len(self._watched)
+        if missing > 0:
+            self._watched.extend([None] * missing)
         self._watched[descriptor] = watched
 
     def end(self, descriptor: int) -> None:
@@ -195,7 +199,8 @@ class Hub:
         """Forget a socket, which leaves the epoll when it is closed. What was told of it until then reaches
         nobody.
         """
-        self._watched.pop(descriptor, None)
+        if 0 <= descriptor < len(self._watched):
+            self._watched[descriptor] = None
 
     async def run(self) -> None:
         """Call who attends and wake who waits, until cancelled."""
@@ -215,7 +220,7 @@ class Hub:
                     break
                 self.moment += 1
                 for descriptor, events in told:
-                    readiness = watched.get(descriptor)
+                    readiness = watched[descriptor]
                     if readiness is not None:
                         readiness.tell(events)
                 if self._clock() >= until:

@@ -19,6 +19,16 @@ more, either, and of these two and EPOLLRDHUP.
 """
 
 
+class Receiver(ABC):
+    """Who is called when something may have arrived."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def receive(self) -> None:
+        """Receive it, without waiting; raises nothing."""
+
+
 class Readiness(ABC):
     """What is known of one socket: `events`, whose bits its user clears when the socket has no more."""
 
@@ -47,9 +57,9 @@ class Readiness(ABC):
         """Until READABLE, or WRITABLE, may be true again. One task at a time. Cancellation: prompt."""
 
     @abstractmethod
-    def attend(self, ready: Callable[[], None] | None) -> bool:
-        """Have `ready` called, by whatever task, each time that READABLE may be true again, until None takes
-        its place, or the socket is waited for; False where nobody would call it.
+    def attend(self, receiver: Receiver | None) -> bool:
+        """Have `receiver` called, by whatever task, each time that READABLE may be true again, until None
+        takes its place, or the socket is waited for; False where nobody would call it.
         """
 
     @abstractmethod
@@ -81,7 +91,7 @@ class TrioReadiness(Readiness):
             await trio.lowlevel.wait_writable(self._socket)
         self.events |= event
 
-    def attend(self, ready: Callable[[], None] | None) -> bool:
+    def attend(self, receiver: Receiver | None) -> bool:
         """Trio wakes tasks, and calls nobody."""
         return False
 

@@ -81,12 +81,12 @@ class Responder:
         self, transport: Transport, heads: Heads, read_ahead: ReadAhead, nursery: trio.Nursery
     ) -> None:
         """`nursery` is the connection's: reads ahead are its tasks."""
-        self._transport = transport
+        self.sent = 0
         self._heads = heads
+        self._transport = transport
+        self._pending = _NOTHING  # head, content, how much of them was sent
         self._read_ahead = read_ahead
         self._nursery = nursery
-        self._pending = _NOTHING  # head, content, how much of them was sent
-        self.sent = 0
 
     def __repr__(self) -> str:
         return f"<Responder {self._transport!r}>"

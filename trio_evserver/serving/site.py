@@ -16,6 +16,7 @@ from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.read_ahead import ReadAhead
 from trio_evserver.files.workers import Workers
+from trio_evserver.http1.head_reader import HeadReader
 from trio_evserver.observe.access_log import AccessLog
 from trio_evserver.semantics.message import Request, Response
 from trio_evserver.semantics.policy import Policy
@@ -51,6 +52,7 @@ class Site:
         self.root = root
         self.read_ahead = read_ahead
         self.access_log = access_log
+        self.head_reader = HeadReader(options.limits)
         self.heads = Heads(server_header=options.server_header, clock=clock)
         self.deadlines = Deadlines(options.timeouts)
         self.exchange = Exchange(
@@ -95,12 +97,16 @@ class Site:
             cache=self._cache.statistics(),
         )
 
-    def answered(self, peer: object, request: Request | None, status: HTTPStatus, sent: int) -> None:
-        """A response has ended, after `sent` bytes of its body; without a request, to what was none."""
+    def answered(self, status: HTTPStatus, sent: int) -> bool:
+        """A response has ended, after `sent` bytes of its body; whether it is to be logged."""
         self._responses[status] += 1
         self._sent += sent
-        if self.access_log is not None:
-            self.access_log.record(peer, time.time(), request, status, sent)
+        return self.access_log is not None
+
+    def log(self, peer: object, request: Request | None, status: HTTPStatus, sent: int) -> None:
+        """Have that in the access log, which there is; without a request, an answer to what was none."""
+        assert self.access_log is not None, "`answered` was asked first"
+        self.access_log.record(peer, time.time(), request, status, sent)
 
     def drain(self) -> None:
         """Take no further request: idle connections end now, others with the answer in flight."""
@@ -120,7 +126,8 @@ class Site:
         """A connection was refused before it was one."""
         self.accepted += 1
         self.refused_stale += 1
-        self.answered(peer, None, response.status, 0)
+        if self.answered(response.status, 0):
+            self.log(peer, None, response.status, 0)
 
     def accept_failed(self, error: OSError) -> None:
         """A connection could not be accepted, or not be watched."""

@@ -16,7 +16,7 @@ import trio
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.span import Span
-from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness
+from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE, Readiness, Receiver
 from trio_evserver.serving.transport import RECEIVE, ConnectionLost, Transport, nobody
 
 # A peer that sends faster than it is read never makes a receive wait; after so many the others have a turn.
@@ -39,14 +39,14 @@ class SocketTransport(Transport):
     def __init__(
         self, connected: socket.socket, readiness: Readiness, *, longest_in_place: int = sys.maxsize
     ) -> None:
+        self._readiness = readiness
         self._socket = connected
+        self._held = False  # by the kernel, the last of all, for the end to travel with it
+        self._burst = 0
+        self._early = b""
         self.longest_in_place = longest_in_place
         self.has_received = False
         self.may_have_more = True
-        self._early = b""
-        self._readiness = readiness
-        self._burst = 0
-        self._held = False  # by the kernel, the last of all, for the end to travel with it
         self.on_stall = nobody
         self.moment = 0
         self.taken = 0
@@ -109,9 +109,9 @@ class SocketTransport(Transport):
             self.may_have_more = True
         return data
 
-    def attend(self, ready: Callable[[], None]) -> bool:
+    def attend(self, receiver: Receiver) -> bool:
         # What is there already is received by who can let others have a turn.
-        return not self._readiness.events & READABLE and self._readiness.attend(ready)
+        return not self._readiness.events & READABLE and self._readiness.attend(receiver)
 
     def attend_no_more(self) -> None:
         self._readiness.attend(None)

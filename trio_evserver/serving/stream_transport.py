@@ -6,6 +6,7 @@ import trio
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.span import Span
+from trio_evserver.serving.readiness import Receiver
 from trio_evserver.serving.transport import RECEIVE, ConnectionLost, Transport, nobody
 
 # A deadline for progress means something only if progress is reported in small steps.
@@ -44,7 +45,7 @@ class StreamTransport(Transport):
     def watch(self) -> None:
         """A stream tells when it is asked."""
 
-    def attend(self, ready: Callable[[], None]) -> bool:
+    def attend(self, receiver: Receiver) -> bool:
         """Nor does it call."""
         return False
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.span import Span
+from trio_evserver.serving.readiness import Receiver
 
 RECEIVE: Final = 16 * 1024
 """The most bytes of one receive."""
@@ -29,9 +30,6 @@ class Transport(ABC):
     has_received: bool
     """Whether something was received already that `receive_nowait` is yet to hand over."""
 
-    longest_in_place: int
-    """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
-
     may_have_more: bool
     """Whether there was more than the last receive brought, or may have been."""
 
@@ -40,13 +38,16 @@ class Transport(ABC):
     known.
     """
 
+    taken: int
+    """Bytes that were handed to the operating system, or to the stream, so far."""
+
+    longest_in_place: int
+    """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
+
     on_stall: Callable[[bool], None]
     """Called with True before each wait for the peer to take more of what is being sent, with False when it
     has.
     """
-
-    taken: int
-    """Bytes that were handed to the operating system, or to the stream, so far."""
 
     @abstractmethod
     def notice_loss(self, lost: Callable[[], None]) -> None:
@@ -73,9 +74,9 @@ class Transport(ABC):
         """Learn of what changes from now on; before anything is waited for. Raises OSError."""
 
     @abstractmethod
-    def attend(self, ready: Callable[[], None]) -> bool:
-        """Have `ready` called each time that something may have arrived, until `attend_no_more` or `receive`
-        is called. False: not now, or not here: call `receive`.
+    def attend(self, receiver: Receiver) -> bool:
+        """Have `receiver` called each time that something may have arrived, until `attend_no_more` or
+        `receive` is called. False: not now, or not here: call `receive`.
         """
 
     @abstractmethod

@@ -49,7 +49,8 @@ class Warming:
         """It has come, or cannot."""
         self.is_over = True
         self.refused = error if isinstance(error, DiskBusyError) else None
-        for callback in self._callbacks:
+        callbacks, self._callbacks = self._callbacks, []  # who waits may hold this: no cycle is to stay
+        for callback in callbacks:
             callback()
 
 

@@ -175,7 +175,10 @@ class Attendant(Receiver):
         after, error = self._next, self._error
         self._next = self._error = None
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame: no cycle is to stay
         return after
 
     def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:

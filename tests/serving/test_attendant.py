@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,6 +94,24 @@ async def test_a_hot_file_wakes_no_task(root: Path) -> None:
         assert read_answer(await hear_all(client)).body == TEN
         assert steps.count > 0
         trio.lowlevel.remove_instrument(steps)
+
+
+async def test_a_lost_peer_wakes_no_task(root: Path) -> None:
+    """Between two requests a reset is counted and the nursery kept, as after any other end."""
+    async with serving(root) as (site, address, handlers):
+        for lost in range(1, 4):
+            async with await trio.open_tcp_stream(*address) as client:
+                await client.send_all(request())
+                assert await client.receive_some()
+                await wait_all_tasks_blocked()
+                steps = Steps()
+                trio.lowlevel.add_instrument(steps)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            while site.connections:
+                await site.wait_connection_ended()
+            await wait_all_tasks_blocked()
+            trio.lowlevel.remove_instrument(steps)
+            assert (steps.count, site.lost, len(handlers.child_tasks)) == (0, lost, 1)
 
 
 async def test_no_more_are_kept_than_may_be(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

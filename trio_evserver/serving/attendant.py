@@ -17,7 +17,7 @@ from trio_evserver.serving.deadlines import Deadline
 from trio_evserver.serving.readiness import Receiver
 from trio_evserver.serving.site import Site
 from trio_evserver.serving.steps import End, Next, Pause
-from trio_evserver.serving.transport import Transport
+from trio_evserver.serving.transport import ConnectionLost, Transport
 
 logger = logging.getLogger("trio_evserver")
 
@@ -26,8 +26,8 @@ class Attendant(Receiver):
     """One nursery, for one connection at a time."""
 
     __slots__ = (
-        "_conversation", "_deadline", "_error", "_keep", "_next", "_nursery", "_pause", "_site", "_task",
-        "_transport",
+        "_conversation", "_deadline", "_dismissed", "_error", "_keep", "_next", "_nursery", "_pause", "_site",
+        "_task", "_transport",
     )  # fmt: skip
 
     def __init__(self, site: Site, keep: Callable[["Attendant"], bool]) -> None:
@@ -40,6 +40,7 @@ class Attendant(Receiver):
         self._next: Next = None
         self._pause: Pause | None = None
         self._error: Exception | None = None
+        self._dismissed = False
 
     def __repr__(self) -> str:
         return f"<Attendant of {self._transport!r}>"
@@ -54,7 +55,7 @@ class Attendant(Receiver):
         self._deadline = Deadline(self._site.deadlines, nursery.cancel_scope)
         self._begin(transport, peer)
         after: Next = None
-        while True:
+        while not self._dismissed:
             if after is None:
                 after = await self._attend()
             elif isinstance(after, Pause):
@@ -68,7 +69,7 @@ class Attendant(Receiver):
                 if self._is_reading():
                     nursery.cancel_scope.cancel()
                     return
-                self.leave()
+                self._site.lost += self.leave()
                 await self.close()
                 if not self._is_kept():
                     return
@@ -110,6 +111,10 @@ class Attendant(Receiver):
         try:
             data = transport.receive_nowait()
             after = None if data is None else conversation.take(data)
+        except ConnectionLost:
+            conversation.lost = True
+            self._follow(transport, End.CLOSE)
+            return
         except Exception as error:
             self._error = error
         else:
@@ -122,7 +127,7 @@ class Attendant(Receiver):
     def _follow(self, transport: Transport, after: Next) -> None:
         """Do at once what is next, if that can be, and have the task do it otherwise."""
         if after is End.CLOSE and not self._is_reading() and self._close_nowait(transport):
-            self.leave()
+            self._site.lost += self.leave()
             self._ended()
             if not self._is_kept():
                 self.dismiss()
@@ -161,7 +166,8 @@ class Attendant(Receiver):
 
     def dismiss(self) -> None:
         """End, having no connection."""
-        self._nursery.cancel_scope.cancel()
+        self._dismissed = True
+        self._wake()
 
     async def _attend(self) -> Next:
         """What is next for our connection, or, if we have none, for one that begins."""

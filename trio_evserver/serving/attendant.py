@@ -69,7 +69,7 @@ class Attendant(Receiver):
                 if self._is_reading():
                     nursery.cancel_scope.cancel()
                     return
-                self._site.lost += self.leave()
+                self.leave()
                 await self.close()
                 if not self._is_kept():
                     return
@@ -127,7 +127,7 @@ class Attendant(Receiver):
     def _follow(self, transport: Transport, after: Next) -> None:
         """Do at once what is next, if that can be, and have the task do it otherwise."""
         if after is End.CLOSE and not self._is_reading() and self._close_nowait(transport):
-            self._site.lost += self.leave()
+            self.leave()
             self._ended()
             if not self._is_kept():
                 self.dismiss()
@@ -205,17 +205,21 @@ class Attendant(Receiver):
         conversation = self._conversation
         return conversation is not None and conversation.reads_ahead and bool(self._nursery.child_tasks)
 
-    def leave(self) -> bool:
-        """The conversation, if there is one, is over; whether its peer was lost."""
+    def lose(self) -> None:
+        """The peer is gone, and what was begun for it ends."""
+        if self._conversation is not None:
+            self._conversation.lose()
+
+    def leave(self) -> None:
+        """The conversation, if there is one, is over, and counted if its peer was lost."""
         pause, self._pause = self._pause, None
         if pause is not None:
             pause.lease.release()
         conversation, self._conversation = self._conversation, None
-        if conversation is None:
-            return False
-        self._site.deadlines.remove(self._deadline)
-        conversation.leave()
-        return conversation.lost
+        if conversation is not None:
+            self._site.deadlines.remove(self._deadline)
+            conversation.leave()
+            self._site.lost += conversation.lost
 
     async def close(self) -> None:
         if self._transport is None:

@@ -24,22 +24,19 @@ async def converse(transport: Transport, site: Site, peer: object = None) -> Non
     Nothing that happens in it leaves it: what goes wrong is logged and ends the connection. Cancellation: the
     connection is closed at once, without a farewell.
     """
-    await _attend(Attendant(site, _is_not_kept), site, transport, peer)
+    await _attend(Attendant(site, _is_not_kept), transport, peer)
 
 
-async def _attend(attendant: Attendant, site: Site, transport: Transport, peer: object) -> None:
+async def _attend(attendant: Attendant, transport: Transport, peer: object) -> None:
     """Have a connection served in a nursery of its own, and then those that the attendant takes over."""
-    lost = False
     try:
         async with trio.open_nursery() as nursery:
             try:
                 await attendant.serve(nursery, transport, peer)
+            except ConnectionLost:
+                attendant.lose()
             finally:
-                lost = attendant.leave()
-        if lost:
-            raise ConnectionLost
-    except* ConnectionLost:
-        site.lost += 1
+                attendant.leave()
     except* Exception:
         logger.exception("a connection failed")
     finally:
@@ -73,7 +70,7 @@ class Attendants:
     async def _employ(self, transport: Transport, peer: object) -> None:
         attendant = Attendant(self._site, self._keep)
         try:
-            await _attend(attendant, self._site, transport, peer)
+            await _attend(attendant, transport, peer)
         finally:
             if attendant in self._idle:
                 self._idle.remove(attendant)

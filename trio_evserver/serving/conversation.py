@@ -38,8 +38,8 @@ _WEIGHT: Final = 64 * 1024
 class Conversation:
     """One HTTP/1.1 conversation.
 
-    `lost`: the peer turned out to be gone while nothing was sent or received. `reads_ahead`: a reply was read
-    in tasks of the nursery, which may outlive it.
+    `lost`: the peer turned out to be gone. `reads_ahead`: a reply was read in tasks of the nursery, which may
+    outlive it.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class Conversation:
         self._peer = peer
         self._delivery = Delivery(transport, deadline, timeouts)
         self.lost = self.reads_ahead = False
-        transport.notice_loss(self._lose)
+        transport.notice_loss(self.lose)
         deadline.start(Phase.FIRST, timeouts.head)
 
     def __repr__(self) -> str:
@@ -278,7 +278,7 @@ class Conversation:
             self._give_up()
         self._delivery.end()
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
         """The peer is gone: nobody needs what we are waiting for."""
         self.lost = True
         self._deadline.cancel()

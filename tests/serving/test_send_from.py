@@ -68,7 +68,7 @@ async def test_a_slow_reader_of_a_file(kind: str, whole: Span) -> None:
         return (span.length - sent + 1) // 2
 
     async with pair(kind) as (transport, client), trio.open_nursery() as nursery:
-        transport.on_stall = stalls.append
+        transport.notice_stall(stalls.append)
 
         async def send() -> None:
             assert await transport.send_from(HEAD, whole, half_of_it) == whole.length

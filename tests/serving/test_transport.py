@@ -87,7 +87,7 @@ async def test_a_reader_that_is_slow(kind: str) -> None:
         progress += stalled
 
     async with pair(kind) as (transport, client), trio.open_nursery() as nursery:
-        transport.on_stall = count
+        transport.notice_stall(count)
 
         async def send() -> None:
             await transport.send(BIG[:1000], BIG[1000:])
@@ -318,7 +318,7 @@ async def test_a_large_piece_is_progress_by_parts() -> None:
     transport = StreamTransport(theirs)
     reported: list[int] = []
     heard = bytearray()
-    transport.on_stall = lambda stalled: reported.append(len(heard))
+    transport.notice_stall(lambda stalled: reported.append(len(heard)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(transport.send, BIG)
         while len(heard) < len(BIG):

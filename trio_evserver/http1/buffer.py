@@ -12,8 +12,8 @@ class Buffer:
 
     __slots__ = ("data", "scanned", "start")
 
-    def __init__(self) -> None:
-        self.data: bytes | bytearray = b""
+    def __init__(self, data: bytes = b"") -> None:
+        self.data: bytes | bytearray = data
         self.start = 0
         self.scanned = 0
 

@@ -76,17 +76,18 @@ class Connection:
         """Has the current request a body that is not yet discarded?"""
         self.keep_alive = True
         """May another request follow the current one (RFC 9112 §9.3)? Never after a protocol error."""
-        self._buffer = Buffer()
+        self._buffer: Buffer | None = None  # while octets are unread
         self._heads = heads or HeadReader(limits)
         self._section: HeaderSection | None = None  # of the head before
-        # Of the last request, which is not kept itself: it would go cold in memory until the next.
+        # What the last request says, where its section does not.
         self._fields: RequestFields = {}
         self._version = b""
         self._body: LengthBody | ChunkedBody | None = None
         self._limits = limits
 
     def __repr__(self) -> str:
-        return f"<http1.Connection {self._state.name}, {len(self._buffer)} octets unread>"
+        unread = 0 if self._buffer is None else len(self._buffer)
+        return f"<http1.Connection {self._state.name}, {unread} octets unread>"
 
     def receive_data(self, data: bytes) -> None:
         """Hand in what the peer has sent, in order; b"" is the end of its input.
@@ -95,11 +96,10 @@ class Connection:
         input.
         """
         if data and self._open:
-            buffer = self._buffer
-            if buffer.data:
-                buffer.append(data)
+            if self._buffer is None:
+                self._buffer = Buffer(data)
             else:
-                buffer.data = data
+                self._buffer.append(data)
         else:
             self._receive_late(data)
 
@@ -121,10 +121,14 @@ class Connection:
         if self._state is not _State.HEAD:
             return self._no_request()
         buffer = self._buffer
+        if buffer is None:
+            return self._no_head()
         end = buffer.data.find(b"\r\n\r\n", buffer.scanned)
         if end < 0:
-            return self._incomplete_head()
-        return self._take(buffer.take(end + 4))
+            return self._incomplete_head(buffer)
+        head = buffer.take(end + 4)
+        self._let_go(buffer)
+        return self._take(head)
 
     def receive(self, data: bytes) -> Request | Event:
         """`receive_data`, and then `next_request`."""
@@ -134,7 +138,7 @@ class Connection:
             and data.find(b"\r\n\r\n") == len(data) - 4
             and self._state is _State.HEAD
             and self._open
-            and not self._buffer.data
+            and self._buffer is None
         ):
             return self._take(data)
         self.receive_data(data)
@@ -152,7 +156,8 @@ class Connection:
             self._fail()
             raise
         self._empty_line = False
-        self._fields, self._version = request.fields, request.version
+        if self._section is None:
+            self._fields, self._version = request.fields, request.version
         if framing is NO_BODY:
             if not self.keep_alive:
                 self._end()
@@ -169,16 +174,20 @@ class Connection:
             raise LocalProtocolError("the body of the last request has not been discarded")
         raise LocalProtocolError("nothing is parsed after a protocol error")
 
-    def _incomplete_head(self) -> Event:
-        buffer = self._buffer
+    def _no_head(self) -> Event:
+        """Nothing is there of the head that is due."""
+        if self._open:
+            return Event.NEED_DATA
+        self._end()
+        return Event.CLOSED
+
+    def _incomplete_head(self, buffer: Buffer) -> Event:
         if not self._empty_line and buffer.data.startswith(b"\r\n", buffer.start):
             self._empty_line = True
             buffer.skip(buffer.start + 2)
         if not buffer:
-            if self._open:
-                return Event.NEED_DATA
-            self._end()
-            return Event.CLOSED
+            self._buffer = None
+            return self._no_head()
         error = early_refusal(buffer.data, buffer.start, buffer.scanned, self._limits)
         if error is None and not self._open:
             error = RemoteProtocolError(HTTPStatus.BAD_REQUEST, "end of input within a head")
@@ -199,7 +208,9 @@ class Connection:
         if self._body is None:
             return True
         try:
-            ended = self._body.discard(self._buffer)
+            buffer = Buffer() if self._buffer is None else self._buffer
+            ended = self._body.discard(buffer)
+            self._let_go(buffer)
             if not ended and not self._open:
                 raise RemoteProtocolError(HTTPStatus.BAD_REQUEST, "end of input within a body")
         except RemoteProtocolError:
@@ -224,7 +235,12 @@ class Connection:
 
     def _stop_reading(self) -> None:
         self._open = False
-        self._buffer.skip(len(self._buffer.data))
+        self._buffer = None
+
+    def _let_go(self, buffer: Buffer) -> None:
+        """Something of it was read: perhaps all."""
+        if not buffer:
+            self._buffer = None
 
     @property
     def expects_continue(self) -> bool:
@@ -233,7 +249,7 @@ class Connection:
         False as soon as an octet of the body is there: "A server MAY omit sending a 100 (Continue) response
         if it has already received some or all of the content".
         """
-        if self._body is None or not self._body.untouched or self._buffer:
+        if self._body is None or not self._body.untouched or self.buffered:
             return False
         return b"100-continue" in self._expectations()
 
@@ -245,9 +261,12 @@ class Connection:
     def _expectations(self) -> list[bytes]:
         # RFC 9110 §10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST
         # ignore that expectation."
-        if self._version == b"HTTP/1.0":
+        section = self._section
+        version = self._version if section is None else section.version
+        if version == b"HTTP/1.0":
             return []
-        return list_members(self._fields.get(b"expect", b""))
+        fields = self._fields if section is None else section.fields
+        return list_members(fields.get(b"expect", b""))
 
     @property
     def reading_head(self) -> bool:
@@ -255,14 +274,14 @@ class Connection:
         buffer = self._buffer
         return (
             self._state is _State.HEAD
-            and len(buffer) > 0
+            and buffer is not None
             and buffer.data.find(b"\r\n\r\n", buffer.scanned) < 0
         )
 
     @property
     def buffered(self) -> bool:
         """Are there unread octets, so that `next_request` or `discard_body` may get on without receiving?"""
-        return bool(self._buffer.data)  # which the buffer lets go of once it is read
+        return self._buffer is not None
 
 
 def _body(framing: Framing, limits: Limits) -> LengthBody | ChunkedBody | None:

@@ -24,7 +24,7 @@ from trio_evserver.serving.delivery import Delivery
 from trio_evserver.serving.request_body import discard_body, refusal_before_body
 from trio_evserver.serving.responder import CLOSE, BodyCutError, Responder, connection_field
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.steps import End, Next, Pause, farewell, last_end
+from trio_evserver.serving.steps import End, Next, Pause, Work, farewell, last_end
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
 logger = logging.getLogger("trio_evserver")
@@ -36,34 +36,30 @@ _WEIGHT: Final = 64 * 1024
 
 
 class Conversation:
-    """One HTTP/1.1 conversation.
-
-    `lost`: the peer turned out to be gone. `reads_ahead`: a reply was read in tasks of the nursery, which may
-    outlive it.
+    """One HTTP/1.1 conversation. `lost`: the peer turned out to be gone. `reads_ahead`: a reply was read in
+    tasks of the nursery, which may outlive it.
     """
 
     __slots__ = (
-        "_burst", "_deadline", "_delivery", "_http", "_moment", "_peer", "_request", "_responder", "_site",
-        "_timeouts", "_transport", "lost", "reads_ahead",
+        "_burst", "_deadline", "_delivery", "_http", "_peer", "_responder", "_site", "_transport",
+        "_unfinished", "lost", "reads_ahead",
     )  # fmt: skip
 
     def __init__(
         self, transport: Transport, site: Site, peer: object, nursery: trio.Nursery, deadline: Deadline
     ) -> None:
         self._transport = transport
-        self._moment = 0  # before which the request had begun to arrive, as far as is known
         self._http = Connection(site.options.limits, site.head_reader)
-        self._request: Request | None = None
         self._site = site
         self._responder = Responder(transport, site.heads, site.read_ahead, nursery)
         self._deadline = deadline
-        self._timeouts = timeouts = site.options.timeouts
         self._burst = 0
         self._peer = peer
-        self._delivery = Delivery(transport, deadline, timeouts)
+        self._unfinished: Request | None = None  # whose body is being read
+        self._delivery = Delivery(transport, deadline, site.timeouts)
         self.lost = self.reads_ahead = False
         transport.notice_loss(self.lose)
-        deadline.start(Phase.FIRST, timeouts.head)
+        deadline.start(Phase.FIRST, site.timeouts.head)
 
     def __repr__(self) -> str:
         return f"<Conversation {self._transport!r}>"
@@ -71,18 +67,16 @@ class Conversation:
     # What needs no waiting
 
     def take(self, data: bytes) -> Next:
-        """Do what can be done at once now that the peer has sent `data`, b"" being its end; what is next.
-
-        Whoever is handed work awaits it before anything else: it may hold a lease. Raises ConnectionLost.
+        """Do what can be done at once now that the peer has sent `data`, b"" for its end; what is next. Work
+        is to be awaited before anything else: it may hold a lease. Raises ConnectionLost.
         """
-        self._moment = self._transport.moment
-        after = self._proceed(data)
+        after = self._proceed(data, self._transport.moment)
         if after is not None:
             self._deadline.stop()  # it is not idle, though its task has not woken yet
         return after
 
-    def _proceed(self, data: bytes | None = None) -> Next:
-        """Answer the requests that have arrived, with `data` or before."""
+    def _proceed(self, data: bytes | None = None, moment: int = 0) -> Next:
+        """Answer what has arrived, with `data` or before; the first request before `moment`, if not 0."""
         http = self._http
         after: Next = None
         while after is None:
@@ -93,8 +87,8 @@ class Conversation:
             data = None
             if isinstance(event, Event):
                 return self._wait_for_head() if event is Event.NEED_DATA else End.CLOSE
-            self._request = event
-            after = self._answer_nowait(event)
+            after = self._answer_nowait(event, moment)
+            moment = 0
             if after is None and not http.buffered:
                 return self._expect()
             after = after or self._take_turns()
@@ -106,21 +100,18 @@ class Conversation:
         if not self._http.buffered:
             return self._expect() if phase is Phase.ANSWER else None
         if phase is not Phase.HEAD:
-            self._deadline.start(Phase.HEAD, self._timeouts.head)
+            self._deadline.start(Phase.HEAD, self._site.timeouts.head)
         return None
 
     def _expect(self) -> End | None:
         """Between two requests."""
-        self._request = None
         if self._site.draining:
             return End.CLOSE
-        self._deadline.start(Phase.IDLE, self._timeouts.idle)
+        self._deadline.start(Phase.IDLE, self._site.timeouts.idle)
         return None
 
     def _take_turns(self) -> Next:
         """Between two requests that came together: let the other connections run after a burst of them."""
-        self._request = None
-        self._moment = 0
         self._deadline.stop()
         self._burst += 1 + self._responder.sent // _WEIGHT
         if self._burst >= _BURST:
@@ -128,84 +119,87 @@ class Conversation:
             return self._yield
         return None
 
-    def _answer_nowait(self, request: Request) -> Next:
+    def _answer_nowait(self, request: Request, moment: int) -> Next:
         """Answer one request; None if that is done and the conversation goes on."""
         http, site = self._http, self._site
         if site.connections > site.admission.limit:
-            return self._reply(site.crowded(), CLOSE, End.LINGER if http.has_body else End.CLOSE)
+            return self._reply(request, site.crowded(), CLOSE, End.LINGER if http.has_body else End.CLOSE)
         if http.has_body or b"expect" in request.fields:
             refusal = refusal_before_body(http, request)
             if refusal is None:
                 return partial(self._discard_body, request)
-            return self._reply(site.exchange.refuse(refusal), CLOSE, End.LINGER)
-        return self._give(request, site.exchange.answer_nowait(request, self._moment))
+            return self._reply(request, site.exchange.refuse(refusal), CLOSE, End.LINGER)
+        return self._give(request, site.exchange.answer_nowait(request, moment))
 
     def _give(self, request: Request, answer: Answer | Looking) -> Next:
         """Send the answer that the exchange has, or look for it."""
         if isinstance(answer, Response):
-            return self._respond(answer)
+            return self._respond(request, answer)
         if isinstance(answer, FileAnswer):
-            return self._send_file_nowait(answer, self._persistence())
+            return self._send_file_nowait(request, answer, warm=True)
         return partial(self._look, request, answer)
 
-    def _respond(self, response: Response) -> Next:
+    def _respond(self, request: Request, response: Response) -> Next:
         """Send the answer to a request that is in order."""
-        connection = self._persistence()
-        return self._reply(response, connection, self._end_after(connection))
+        connection = self._persistence(request)
+        return self._reply(request, response, connection, self._end_after(connection))
 
-    def _reply(self, response: Response, connection: bytes, end: End | None) -> Next:
+    def _reply(self, request: Request | None, response: Response, connection: bytes, end: End | None) -> Next:
         """Send a response that is held in memory, after which the conversation ends like this, or goes on."""
-        with_body = self._request is None or self._request.method != b"HEAD"
+        with_body = request is None or request.method != b"HEAD"
         try:
             sent = self._responder.send_nowait(response, connection, with_body=with_body)
         except ConnectionLost:
-            self._log(response)
+            self._log(request, response)
             raise
         if not sent:
-            return partial(self._send_rest, response, end)
-        self._log(response)
+            return partial(self._send_rest, request, response, end)
+        self._log(request, response)
         return end
 
-    def _send_file_nowait(self, answer: FileAnswer, connection: bytes, *, warmed: bool = False) -> Next:
+    def _send_file_nowait(self, request: Request, answer: FileAnswer, *, warm: bool) -> Next:
+        connection = self._persistence(request)
         sent: bool | None = False
         try:
             sent = self._responder.send_file_nowait(answer.response, answer.body, answer.lease, connection)
         except ConnectionLost:
-            self._log(answer.response)
+            self._log(request, answer.response)
             raise
         finally:
             if sent is not None:
                 answer.lease.release()
         if sent is None:
-            return partial(self._send_file, answer, connection) if warmed else self._warm(answer, connection)
+            send = partial(self._send_file, request, answer, connection)
+            return self._warm(request, answer, send) if warm else send
         if not sent:
-            return partial(self._send_rest, answer.response, self._end_after(connection))
-        self._log(answer.response)
+            return partial(self._send_rest, request, answer.response, self._end_after(connection))
+        self._log(request, answer.response)
         return self._end_after(connection)
 
-    def _warm(self, answer: FileAnswer, connection: bytes) -> Next:
+    def _warm(self, request: Request, answer: FileAnswer, send: Work) -> Next:
         """Wait for the pages of a short body; a longer one is read as it is sent."""
         warming = self._responder.warm(answer.body, answer.lease)
         if warming is None:
-            return partial(self._send_file, answer, connection)
+            return send
         if warming.is_over:
-            return self._send_warmed(answer, warming)
-        return Pause(warming, answer.lease, lambda: self._go_on(self._send_warmed(answer, warming)))
+            return self._send_warmed(request, answer, warming)
+        return Pause(warming, answer.lease, lambda: self._go_on(self._send_warmed(request, answer, warming)))
 
-    def _send_warmed(self, answer: FileAnswer, warming: Warming) -> Next:
+    def _send_warmed(self, request: Request, answer: FileAnswer, warming: Warming) -> Next:
         if warming.refused is not None:
             answer.lease.release()
-            return self._respond(self._site.exchange.fail(warming.refused))
-        return self._send_file_nowait(answer, self._persistence(), warmed=True)
+            return self._respond(request, self._site.exchange.fail(warming.refused))
+        return self._send_file_nowait(request, answer, warm=False)
 
     def _end_after(self, connection: bytes) -> End | None:
         return last_end(draining=self._site.draining) if connection is CLOSE else None
 
-    def _persistence(self) -> bytes:
-        return connection_field(self._request, self._http.keep_alive and not self._site.draining)
+    def _persistence(self, request: Request) -> bytes:
+        return connection_field(request, self._http.keep_alive and not self._site.draining)
 
     def _refuse(self, error: RemoteProtocolError) -> Next:
-        return self._reply(self._site.exchange.refuse(Refusal(error.status, error.detail)), CLOSE, End.LINGER)
+        response = self._site.exchange.refuse(Refusal(error.status, error.detail))
+        return self._reply(self._unfinished, response, CLOSE, End.LINGER)
 
     # What may have to wait
 
@@ -226,25 +220,27 @@ class Conversation:
         return self._go_on(self._give(request, await looking()))
 
     async def _discard_body(self, request: Request) -> Next:
-        self._moment = 0  # by the end of a long body it is long ago
-        self._deadline.start(Phase.BODY, self._timeouts.body)
+        self._unfinished = request
+        self._deadline.start(Phase.BODY, self._site.timeouts.body)
         try:
             await discard_body(self._http, self._transport)
         except RemoteProtocolError as error:
             return self._refuse(error)
         self._deadline.stop()
+        self._unfinished = None
+        # Without its moment: by the end of a long body that is long ago.
         return self._go_on(self._give(request, self._site.exchange.answer_nowait(request)))
 
-    async def _send_rest(self, response: Response, end: End | None) -> Next:
+    async def _send_rest(self, request: Request | None, response: Response, end: End | None) -> Next:
         """Send what the peer did not take at once."""
         self._deadline.stop()
         try:
             await self._responder.send_rest()
         finally:
-            self._log(response)
+            self._log(request, response)
         return self._go_on(end)
 
-    async def _send_file(self, answer: FileAnswer, connection: bytes) -> Next:
+    async def _send_file(self, request: Request, answer: FileAnswer, connection: bytes) -> Next:
         """Send a file, or the answer that takes its place while nothing of it has been sent."""
         self._deadline.stop()
         self.reads_ahead = True
@@ -253,15 +249,15 @@ class Conversation:
             with answer.lease:
                 await self._responder.send_file(response, answer.body, answer.lease, connection)
         except (OSError, FileChangedError) as error:
-            return self._go_on(self._respond(self._site.exchange.fail(error)))
+            return self._go_on(self._respond(request, self._site.exchange.fail(error)))
         except BodyCutError as error:
             logger.warning("a reply was broken off: %s", error)
-            self._log(response)
+            self._log(request, response)
             return End.ABORT
         except BaseException:
-            self._log(response)
+            self._log(request, response)
             raise
-        self._log(response)
+        self._log(request, response)
         return self._go_on(self._end_after(connection))
 
     # The end
@@ -269,7 +265,7 @@ class Conversation:
     async def finish(self, end: End) -> None:
         """Bring it to its end. Cancellation: prompt."""
         if end is End.LINGER:
-            self._deadline.start(Phase.LINGER, self._timeouts.linger)
+            self._deadline.start(Phase.LINGER, self._site.timeouts.linger)
         await farewell(self._transport, end)
 
     def leave(self) -> None:
@@ -290,11 +286,11 @@ class Conversation:
             response = self._site.exchange.refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, late))
             with suppress(ConnectionLost):
                 self._responder.send_nowait(response, CLOSE)
-            self._log(response)
+            self._log(self._unfinished, response)
         elif self._delivery.is_under_way():
             self._transport.abort()
 
-    def _log(self, response: Response) -> None:
+    def _log(self, request: Request | None, response: Response) -> None:
         sent = self._responder.sent
         if self._site.answered(response.status, sent):
-            self._site.log(self._peer, self._request, response.status, sent)
+            self._site.log(self._peer, request, response.status, sent)

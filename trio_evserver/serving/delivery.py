@@ -19,7 +19,7 @@ class Delivery:
         self._deadline = deadline
         self._timeouts = timeouts
         self._delivered = 0
-        transport.on_stall = self._stalled
+        transport.notice_stall(self._stalled)
         deadline.reprieve = self._reprieve
 
     def __repr__(self) -> str:
@@ -34,7 +34,8 @@ class Delivery:
 
     def end(self) -> None:
         """Leave no cycle behind for the collector, which hardly ever comes by."""
-        self._transport.on_stall, self._deadline.reprieve = nobody, no_reprieve
+        self._transport.notice_stall(nobody)
+        self._deadline.reprieve = no_reprieve
 
     def _stalled(self, stalled: bool) -> None:
         """The peer takes no more of a reply for now; or has taken what was to be sent, and waits for us."""

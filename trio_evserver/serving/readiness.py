@@ -4,7 +4,7 @@ On Linux the hub tells (`serving/hub.py`), elsewhere each socket waits through T
 """
 
 import socket
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -19,7 +19,7 @@ more, either, and of these two and EPOLLRDHUP.
 """
 
 
-class Receiver(ABC):
+class Receiver(metaclass=ABCMeta):
     """Who is called when something may have arrived."""
 
     __slots__ = ()
@@ -29,7 +29,7 @@ class Receiver(ABC):
         """Receive it, without waiting; raises nothing."""
 
 
-class Readiness(ABC):
+class Readiness(metaclass=ABCMeta):
     """What is known of one socket: `events`, whose bits its user clears when the socket has no more."""
 
     __slots__ = ("events", "moment", "on_lost")

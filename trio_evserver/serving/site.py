@@ -49,6 +49,7 @@ class Site:
         clock: Callable[[], float],
     ) -> None:
         self.options = options
+        self.timeouts = options.timeouts
         self.root = root
         self.read_ahead = read_ahead
         self.access_log = access_log

@@ -34,7 +34,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class SocketTransport(Transport):
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_burst", "_early", "_held", "_readiness", "_socket")
+    __slots__ = ("_burst", "_early", "_held", "_longest_in_place", "_on_stall", "_readiness", "_socket")
 
     def __init__(
         self, connected: socket.socket, readiness: Readiness, *, longest_in_place: int = sys.maxsize
@@ -44,10 +44,10 @@ class SocketTransport(Transport):
         self._held = False  # by the kernel, the last of all, for the end to travel with it
         self._burst = 0
         self._early = b""
-        self.longest_in_place = longest_in_place
+        self._longest_in_place = longest_in_place
+        self._on_stall: Callable[[bool], None] = nobody
         self.has_received = False
         self.may_have_more = True
-        self.on_stall = nobody
         self.moment = 0
         self.taken = 0
 
@@ -122,8 +122,10 @@ class SocketTransport(Transport):
             await self.send_rest(head, body, sent)
 
     def send_nowait(self, head: Buffer, body: Buffer = b"", *, last: bool = False) -> int:
-        flags = MORE if last else 0
-        self._held = last
+        flags = 0
+        if last:
+            flags = MORE
+            self._held = True
         try:
             if not body:
                 sent = self._socket.send(head, flags)
@@ -175,7 +177,7 @@ class SocketTransport(Transport):
                 if view:
                     self._readiness.events &= ~WRITABLE
                     await self._wait_room()
-        self.on_stall(False)
+        self._on_stall(False)
 
     async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
         if head:
@@ -194,7 +196,7 @@ class SocketTransport(Transport):
             except OSError:  # of the file, or of the socket: reading and sending will tell
                 if sent:
                     break
-                self.on_stall(False)
+                self._on_stall(False)
                 raise
             else:
                 sent += count
@@ -204,7 +206,7 @@ class SocketTransport(Transport):
                 if not self._is_writable():  # or else it is the file that ended
                     await self._wait_room()
             room = left_of(span, sent)
-        self.on_stall(False)
+        self._on_stall(False)
         return sent
 
     def _send_ahead_nowait(self, head: bytes) -> int:
@@ -224,13 +226,20 @@ class SocketTransport(Transport):
         # That the last write was taken whole does not mean that there is room for another: the kernel knows.
         if not self._is_writable():
             await self._wait_room()
-            self.on_stall(False)
+            self._on_stall(False)
 
     def _is_writable(self) -> bool:
         self._readiness.events &= ~WRITABLE
         writable = poll()
         writable.register(self._socket, POLLOUT)
         return bool(writable.poll(0))
+
+    @property
+    def longest_in_place(self) -> int:
+        return self._longest_in_place
+
+    def notice_stall(self, stalled: Callable[[bool], None]) -> None:
+        self._on_stall = stalled
 
     def notice_loss(self, lost: Callable[[], None]) -> None:
         self._readiness.on_lost = lost
@@ -245,7 +254,7 @@ class SocketTransport(Transport):
     async def _wait_room(self) -> None:
         """Until there is room again, where there was none; it may have been told since."""
         if not self._readiness.events & WRITABLE:
-            self.on_stall(True)
+            self._on_stall(True)
             await self._readiness.wait(WRITABLE)
 
     async def end(self) -> None:
@@ -268,10 +277,8 @@ class SocketTransport(Transport):
 
     def abort(self) -> None:
         self._held = False
-        try:
+        with suppress(OSError):  # already gone, which is what was wanted
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        except OSError:  # already gone, which is what was wanted
-            return
 
 
 def longest_in_place(peer: object) -> int:

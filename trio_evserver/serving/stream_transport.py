@@ -17,15 +17,14 @@ _FAREWELL = 2.0  # seconds
 class StreamTransport(Transport):
     """Any stream; takes it over."""
 
-    __slots__ = ("_aborted", "_stream")
+    __slots__ = ("_aborted", "_on_stall", "_stream")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
-        self.longest_in_place = 0
         self.moment = 0
         self.has_received = False
         self.may_have_more = True
-        self.on_stall = nobody
+        self._on_stall: Callable[[bool], None] = nobody
         self.taken = 0
         self._aborted = False
 
@@ -66,16 +65,23 @@ class StreamTransport(Transport):
         data = memoryview(b"".join((head, body)))[sent:]
         try:
             for offset in range(0, len(data), _STEP):
-                self.on_stall(True)
+                self._on_stall(True)
                 await self._stream.send_all(data[offset : offset + _STEP])
                 self.taken += min(_STEP, len(data) - offset)
-                self.on_stall(False)
+                self._on_stall(False)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 
     async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
         """A stream is handed bytes, nothing else."""
         raise NotImplementedError
+
+    @property
+    def longest_in_place(self) -> int:
+        return 0
+
+    def notice_stall(self, stalled: Callable[[bool], None]) -> None:
+        self._on_stall = stalled
 
     def notice_loss(self, lost: Callable[[], None]) -> None:
         """A stream does not tell."""
@@ -85,10 +91,10 @@ class StreamTransport(Transport):
         return 0
 
     async def wait_writable(self) -> None:
-        self.on_stall(True)
+        self._on_stall(True)
         try:
             await self._stream.wait_send_all_might_not_block()
-            self.on_stall(False)
+            self._on_stall(False)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLost from error
 

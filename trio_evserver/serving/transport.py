@@ -6,7 +6,7 @@ them, so that nothing of it is looked up by name.
 readability: TLS buffers, so a readable socket means nothing there.
 """
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -22,10 +22,10 @@ class ConnectionLost(Exception):  # noqa: N818 - an event, as the RFC's own word
     """The peer is gone, or the network between."""
 
 
-class Transport(ABC):
+class Transport(metaclass=ABCMeta):
     """A byte stream to a peer."""
 
-    __slots__ = ("has_received", "longest_in_place", "may_have_more", "moment", "on_stall", "taken")
+    __slots__ = ("has_received", "may_have_more", "moment", "taken")
 
     has_received: bool
     """Whether something was received already that `receive_nowait` is yet to hand over."""
@@ -41,13 +41,16 @@ class Transport(ABC):
     taken: int
     """Bytes that were handed to the operating system, or to the stream, so far."""
 
-    longest_in_place: int
-    """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
+    @property
+    @abstractmethod
+    def longest_in_place(self) -> int:
+        """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
 
-    on_stall: Callable[[bool], None]
-    """Called with True before each wait for the peer to take more of what is being sent, with False when it
-    has.
-    """
+    @abstractmethod
+    def notice_stall(self, stalled: Callable[[bool], None]) -> None:
+        """Have `stalled` called with True before each wait for the peer to take more of what is being sent,
+        with False when it has.
+        """
 
     @abstractmethod
     def notice_loss(self, lost: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,12 @@ from trio_evserver.serving.listener import accept_sockets
 from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.readiness import ENDED, READABLE, WRITABLE
 from trio_evserver.serving.socket_transport import SocketTransport
+
+
+@pytest.fixture(autouse=True)
+def prefetching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it is compiled, also where it is not."""
+    monkeypatch.setattr("trio_evserver.serving.hub._PREFETCHES", True)
 
 
 @pytest.fixture
@@ -300,6 +307,32 @@ async def test_what_was_forgotten_wakes_nobody(
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert forgotten.events == 0
+
+
+async def test_many_are_told_of_in_one_look(hub: Hub) -> None:
+    """More than are told together: each is told once, but for those that one before has had forgotten."""
+    told: list[int] = []
+    bells = [os.eventfd(0) for _ in range(200)]
+
+    def answer(number: int) -> None:
+        os.eventfd_read(bells[number])
+        told.append(number)
+        if number == 10:
+            hub.end(bells[11])
+            hub.end(bells[199])
+
+    try:
+        for number, bell in enumerate(bells):
+            hub.watch_bell(bell, partial(answer, number))
+            os.eventfd_write(bell, 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hub.run)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    finally:
+        for bell in bells:
+            os.close(bell)
+    assert told == [number for number in range(200) if number not in (11, 199)]
 
 
 @pytest.mark.parametrize("use_hub", [True, False])

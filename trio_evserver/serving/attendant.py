@@ -92,6 +92,12 @@ class Attendant(Receiver):
             self._site.watch_failed(error)
             self._deadline.cancel()
 
+    def prefetch(self) -> bool:
+        transport, conversation = self._transport, self._conversation
+        if transport is None or conversation is None:
+            return False
+        return transport.prefetch() | conversation.prefetch()
+
     def take_over(self, transport: Transport, peer: object) -> None:
         """Serve another connection, while the task waits for one."""
         self._begin(transport, peer)

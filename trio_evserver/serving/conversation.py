@@ -64,6 +64,10 @@ class Conversation:
     def __repr__(self) -> str:
         return f"<Conversation {self._transport!r}>"
 
+    def prefetch(self) -> bool:
+        """See `Receiver.prefetch`."""
+        return self._http.has_body | (self._responder.sent > 0) | (self._deadline.phase is Phase.IDLE)
+
     # What needs no waiting
 
     def take(self, data: bytes) -> Next:

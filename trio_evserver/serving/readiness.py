@@ -19,10 +19,17 @@ more, either, and of these two and EPOLLRDHUP.
 """
 
 
+# The base class ABC is not compiled: whatever derives from it has a dict and a list of weak references.
 class Receiver(metaclass=ABCMeta):
     """Who is called when something may have arrived."""
 
     __slots__ = ()
+
+    @abstractmethod
+    def prefetch(self) -> bool:
+        """Read something of each object that `receive` is going to use, so that the processor has them in its
+        caches by then. What it returns means nothing, but is made of what was read.
+        """
 
     @abstractmethod
     def receive(self) -> None:

@@ -109,6 +109,10 @@ class SocketTransport(Transport):
             self.may_have_more = True
         return data
 
+    def prefetch(self) -> bool:
+        connected = self._socket  # a reference is counted, in the socket
+        return self.has_received and connected is not None
+
     def attend(self, receiver: Receiver) -> bool:
         # What is there already is received by who can let others have a turn.
         return not self._readiness.events & READABLE and self._readiness.attend(receiver)

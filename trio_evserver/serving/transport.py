@@ -22,7 +22,7 @@ class ConnectionLost(Exception):  # noqa: N818 - an event, as the RFC's own word
     """The peer is gone, or the network between."""
 
 
-class Transport(metaclass=ABCMeta):
+class Transport(metaclass=ABCMeta):  # why not ABC, `Receiver` says
     """A byte stream to a peer."""
 
     __slots__ = ("has_received", "may_have_more", "moment", "taken")
@@ -75,6 +75,10 @@ class Transport(metaclass=ABCMeta):
     @abstractmethod
     def watch(self) -> None:
         """Learn of what changes from now on; before anything is waited for. Raises OSError."""
+
+    def prefetch(self) -> bool:
+        """See `Receiver.prefetch`."""
+        return self.has_received
 
     @abstractmethod
     def attend(self, receiver: Receiver) -> bool:

@@ -226,9 +226,9 @@ class Responder:
         return sent
 
 
-def connection_field(request: Request | None, persists: bool) -> bytes:
+def connection_field(request: Request, persists: bool) -> bytes:
     """What an answer says of its connection, which `persists` or does not (RFC 9112 §9.3)."""
-    if request is None or not persists:
+    if not persists:
         return CLOSE
     return KEEP_ALIVE if request.version == b"HTTP/1.1" else KEEP_ALIVE_SAID
 

@@ -309,6 +309,44 @@ async def test_what_was_forgotten_wakes_nobody(
     assert forgotten.events == 0
 
 
+async def test_a_descriptor_given_again_in_the_same_look(
+    hub: Hub, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    """What was told of the socket that had it before is not taken for the new one's; what is its own is."""
+    ours, theirs = sockets
+    number = ours.fileno()
+    first = HubReadiness(hub, number)
+    bell = os.eventfd(0)
+    given: list[socket.socket] = []
+    later: list[HubReadiness] = []
+
+    def answer() -> None:
+        os.eventfd_read(bell)
+        first.forget()
+        ours.close()
+        given.extend(socket.socketpair())
+        later.append(watched(hub, given[0]))
+
+    hub.watch_bell(bell, answer)
+    try:
+        async with trio.open_nursery() as nursery:
+            os.eventfd_write(bell, 1)  # is told of first
+            first.watch()
+            theirs.close()
+            nursery.start_soon(hub.run)
+            await wait_all_tasks_blocked()
+            assert given[0].fileno() == number
+            assert later[0].events == WRITABLE
+            given[1].send(b"x")
+            await wait_all_tasks_blocked()
+            assert later[0].events == WRITABLE | READABLE
+            nursery.cancel_scope.cancel()
+    finally:
+        os.close(bell)
+        for each in given:
+            each.close()
+
+
 async def test_many_are_told_of_in_one_look(hub: Hub) -> None:
     """More than are told together: each is told once, but for those that one before has had forgotten."""
     told: list[int] = []

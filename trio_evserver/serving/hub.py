@@ -26,8 +26,9 @@ logger = logging.getLogger("trio_evserver")
 _CHANGES: Final = READABLE | WRITABLE | ENDED | 0x80000000  # EPOLLET: each is told once
 _ALWAYS_READABLE: Final = READABLE | ENDED
 _EVENTS: Final = 512  # told of in one look
-# What so many need is read into the processor's caches before the first of them is called: it waits for the
-# memory of several at a time, where it has nothing else to do for each. An interpreter has.
+# What so many need is read into the processor's caches before the first of them is called. The processor waits
+# for the memory of several at a time if there are few instructions between one read and the next: compiled ones
+# are, those of an interpreter are not.
 _TOGETHER: Final = 64
 _PREFETCHES: Final = not __file__.endswith(".py")
 # A turn has another look for so many seconds; then Trio's other tasks have theirs.
@@ -164,6 +165,8 @@ class Hub:
         self._clock = clock
         # By descriptor: the kernel gives out the lowest that is free.
         self._watched: list[HubReadiness | _Listening | _Bell | None] = []
+        # The descriptors of those that were since the last look; each may be another socket's by now.
+        self._forgotten: set[int] = set()
         self.moment = 0
 
     def __repr__(self) -> str:
@@ -210,6 +213,7 @@ class Hub:
         """
         if 0 <= descriptor < len(self._watched):
             self._watched[descriptor] = None
+            self._forgotten.add(descriptor)
 
     async def run(self) -> None:
         """Call who attends and wake who waits, until cancelled."""
@@ -224,6 +228,7 @@ class Hub:
                     logger.error("cannot ask which sockets have changed: %s", error)
                     await trio.sleep(_PAUSE)
                     break
+                self._forgotten.clear()  # what is told from now on is of who is watched now
                 if not told:
                     break
                 moment = self.begin_moment()
@@ -234,7 +239,7 @@ class Hub:
 
     def _tell(self, told: list[tuple[int, int]], moment: int) -> None:
         """Tell those that were told of in one look, or some of them."""
-        watched = self._watched
+        watched, forgotten = self._watched, self._forgotten
         if _PREFETCHES:
             for descriptor, _ in told:
                 readiness = watched[descriptor]
@@ -242,7 +247,7 @@ class Hub:
                     readiness.prefetch()
         for descriptor, events in told:
             readiness = watched[descriptor]
-            if readiness is not None:
+            if readiness is not None and not (forgotten and descriptor in forgotten):
                 readiness.tell(events, moment)
 
     def close(self) -> None:

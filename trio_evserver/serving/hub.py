@@ -26,9 +26,9 @@ logger = logging.getLogger("trio_evserver")
 _CHANGES: Final = READABLE | WRITABLE | ENDED | 0x80000000  # EPOLLET: each is told once
 _ALWAYS_READABLE: Final = READABLE | ENDED
 _EVENTS: Final = 512  # told of in one look
-# What so many need is read into the processor's caches before the first of them is called. The processor waits
-# for the memory of several at a time if there are few instructions between one read and the next: compiled ones
-# are, those of an interpreter are not.
+# What so many need is read into the processor's caches before the first of them is called. The processor
+# waits for the memory of several at a time if there are few instructions between one read and the next, as
+# in what is compiled; an interpreter has too many.
 _TOGETHER: Final = 64
 _PREFETCHES: Final = not __file__.endswith(".py")
 # A turn has another look for so many seconds; then Trio's other tasks have theirs.

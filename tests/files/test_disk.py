@@ -486,6 +486,44 @@ def test_what_the_probe_says(
     disk.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("missing", "places"),
+    [
+        (None, [5, 65541, 131077, 140004]),
+        (65541, [5, 65541]),
+        (140004, [5, 65541, 131077, 140004]),
+    ],
+)
+def test_what_was_begun_has_come(
+    pages: int, monkeypatch: pytest.MonkeyPatch, missing: int | None, places: list[int]
+) -> None:
+    """A page in each 64 KiB is asked for, and the last, in the order of reading, until one is missing."""
+    asked = []
+    preadv = os.preadv
+
+    def asks(descriptor: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        assert flags == os.RWF_NOWAIT
+        asked.append(offset)
+        if offset == missing:
+            raise BlockingIOError
+        return preadv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", asks)
+    disk = Disk()
+    assert disk.has_come(pages, 140_000, 5) == (missing is None)
+    assert asked == places
+    asked.clear()
+    assert disk.has_come(pages, 1, 5) != (missing == 5)
+    assert asked == [5]
+    disk.shutdown()
+
+
+def test_what_has_come_to_an_end(disk: Disk, pages: int) -> None:
+    """A file that was cut short, or a descriptor that is none, has nothing there."""
+    assert not disk.has_come(pages, 7 * 2**20, 0)
+    assert not disk.has_come(-1, 1, 0)
+
+
 def test_a_probe_that_fails(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure of the disk is not hidden."""
 

@@ -3,7 +3,8 @@
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,9 @@ class ColdDisk(Disk):
         self.waits = 0
         self.error: OSError | None = None
         self.go = threading.Event()
+        self.come: set[int] = set()
+        """The descriptors of files of which has come what was begun to be read."""
+        self.looks = 0
 
     def _answer(self, length: int) -> int:
         self.asked += 1
@@ -47,6 +51,10 @@ class ColdDisk(Disk):
 
     def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
         return self._answer(len(buffer))
+
+    def has_come(self, descriptor: int, length: int, offset: int) -> bool:
+        self.looks += 1
+        return descriptor in self.come
 
     def make_resident(self, descriptor: int, length: int, offset: int) -> None:
         self.waits += 1
@@ -244,6 +252,153 @@ async def test_a_disk_that_fails(scene: Scene) -> None:
     await over(scene.cache.warm(file, Region(0, 1000)))
     assert scene.ask(file) == 0
     assert scene.disk.asked == 1
+    file.release()
+    assert scene.closed == 1
+
+
+class Looks:
+    """An event loop that looks when it is told to."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.is_looking = True
+        self.calls: list[Callable[[bool], None]] = []
+        self.cache = PageCache(
+            scene.disk, scene.workers, enabled=True, after_look=self.after_look, clock=lambda: scene.now
+        )
+
+    def after_look(self, call: Callable[[bool], None]) -> bool:
+        if self.is_looking:
+            self.calls.append(call)
+        return self.is_looking
+
+    def end(self, *, is_idle: bool = False) -> None:
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call(is_idle)
+
+    def warm(self, file: OpenFile) -> Warming:
+        """What is not there when it is asked about."""
+        assert self.cache.length(file, Region(0, 1000)) == 0
+        return self.cache.warm(file, Region(0, 1000))
+
+
+async def test_what_comes_soon_no_worker_waits_for(scene: Scene) -> None:
+    """It is looked for after each look of the event loop, in any order; then it is known to be there, and the
+    file is let go of.
+    """
+    looks = Looks(scene)
+    files = [scene.open() for _ in range(3)]
+    warmings = [looks.warm(file) for file in files]
+    told: list[int] = []
+    for number, warming in enumerate(warmings):
+        warming.then(partial(told.append, number))
+    assert looks.cache.warm(files[0], Region(0, 1000)) is warmings[0], "once for all who want it"
+    assert len(looks.calls) == 1
+    looks.end()
+    assert told == []
+    for number in (1, 0, 2):
+        scene.disk.come.add(files[number].descriptor)
+        looks.end()
+    assert told == [1, 0, 2]
+    assert all(warming.is_over and warming.refused is None for warming in warmings)
+    assert scene.disk.looks == 3 + 3 + 2 + 1
+    looks.end(is_idle=True)
+    assert not looks.calls
+    asked = scene.disk.asked
+    for file in files:
+        assert looks.cache.length(file, Region(0, 1000)) == 1000
+        file.release()
+    assert (scene.disk.asked, scene.disk.waits, scene.closed) == (asked, 0, 3)
+
+
+async def test_a_worker_waits_for_what_takes_long(scene: Scene) -> None:
+    """After a hundredth of a second; until then nobody does, as long as there is something else to do."""
+    looks = Looks(scene)
+    file = scene.open()
+    warming = looks.warm(file)
+    for scene.now in (100.0, 100.004, 100.009):
+        looks.end()
+        assert looks.calls
+    await trio.testing.wait_all_tasks_blocked()
+    assert scene.disk.waits == 0
+    scene.now = 100.011
+    looks.end()
+    assert not looks.calls
+    file.release()
+    scene.disk.go.set()
+    await over(warming)
+    await until_idle(scene.workers)
+    assert (scene.disk.waits, scene.closed) == (1, 1)
+
+
+async def test_one_worker_waits_when_there_is_nothing_else_to_do(scene: Scene) -> None:
+    """For one of many, as the others come at the same time; when it has, for the next."""
+    looks = Looks(scene)
+    files = [scene.open() for _ in range(4)]
+    warmings = [looks.warm(file) for file in files]
+    for _ in range(3):
+        looks.end(is_idle=True)
+    scene.disk.go.set()
+    await over(warmings[0])
+    await until_idle(scene.workers)
+    assert scene.disk.waits == 1
+    assert [warming.is_over for warming in warmings] == [True, False, False, False]
+    scene.disk.come |= {files[1].descriptor, files[2].descriptor}
+    looks.end(is_idle=True)
+    assert [warming.is_over for warming in warmings] == [True, True, True, False]
+    await over(warmings[3])
+    await until_idle(scene.workers)
+    assert scene.disk.waits == 2
+    for file in files:
+        file.release()
+    assert scene.closed == 4
+
+
+async def test_a_part_that_was_not_asked_about(scene: Scene) -> None:
+    """Or where the event loop may be away for long: the kernel reads nothing yet, or nobody looks."""
+    looks = Looks(scene)
+    scene.disk.go.set()
+    file, other = scene.open(), scene.open()
+    await over(looks.cache.warm(file, Region(0, 1000)))
+    looks.is_looking = False
+    await over(looks.warm(other))
+    await until_idle(scene.workers)
+    assert (scene.disk.waits, scene.disk.looks, len(looks.calls)) == (2, 0, 0)
+    file.release()
+    other.release()
+
+
+async def test_how_many_are_expected(scene: Scene) -> None:
+    """What is out at a time fits into the queue of a device; what has come makes room."""
+    looks = Looks(scene)
+    files = [scene.open() for _ in range(20)]
+    warmings = [looks.warm(file) for file in files]
+    assert scene.disk.asked == 16
+    scene.disk.come.add(files[0].descriptor)
+    looks.end()
+    late = [scene.open(), scene.open()]
+    for file in late:
+        assert looks.cache.length(file, Region(0, 1000)) == 0
+    assert scene.disk.asked == 17
+    looks.cache.close()
+    scene.disk.go.set()
+    for warming in warmings:
+        await over(warming)
+    await until_idle(scene.workers)
+    for file in [*files, *late]:
+        file.release()
+    assert scene.closed == 22
+
+
+async def test_nobody_looks_any_more(scene: Scene) -> None:
+    """At the end of a site what is expected is given back, and whoever waits is told."""
+    looks = Looks(scene)
+    file = scene.open()
+    warming = looks.warm(file)
+    looks.cache.close()
+    assert warming.is_over
+    assert looks.cache.length(file, Region(0, 1000)) == 0
+    looks.end()
     file.release()
     assert scene.closed == 1
 

@@ -72,6 +72,9 @@ class Cold(Disk):
         self.asked += 1
         raise BlockingIOError(errno.EAGAIN, "cold")
 
+    def has_come(self, descriptor: int, length: int, offset: int) -> bool:
+        return False
+
     def make_resident(self, descriptor: int, length: int, offset: int) -> None:
         self.waits += 1
         super().make_resident(descriptor, length, offset)

@@ -373,6 +373,43 @@ async def test_many_are_told_of_in_one_look(hub: Hub) -> None:
     assert told == [number for number in range(200) if number not in (11, 199)]
 
 
+async def test_after_a_look(hub: Hub) -> None:
+    """Whoever asks in a look is called at its end, or at that of the next if it asks then, and told whether
+    anything else was told of; also where nothing is for a while.
+    """
+    called: list[tuple[str, bool]] = []
+    third = trio.Event()
+    bell = os.eventfd(0)
+
+    def answer() -> None:
+        os.eventfd_read(bell)
+        called.append(("told", hub.after_look(first)))
+
+    def first(is_idle: bool) -> None:
+        called.append(("first", is_idle))
+        assert hub.after_look(second)
+
+    def second(is_idle: bool) -> None:
+        called.append(("second", is_idle))
+        if called.count(("second", True)) < 3:
+            assert hub.after_look(second)
+        else:
+            third.set()
+
+    try:
+        hub.watch_bell(bell, answer)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hub.run)
+            await wait_all_tasks_blocked()
+            assert not hub.after_look(first), "nobody looks for now"
+            os.eventfd_write(bell, 1)
+            await third.wait()
+            nursery.cancel_scope.cancel()
+    finally:
+        os.close(bell)
+    assert called == [("told", True), ("first", False), ("second", True), ("second", True), ("second", True)]
+
+
 @pytest.mark.parametrize("use_hub", [True, False])
 async def test_a_site_with_and_without(root: Path, use_hub: bool) -> None:
     """A site is the same with the hub and without: many connections at once, slow and half-closed ones."""

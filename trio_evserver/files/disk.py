@@ -32,6 +32,11 @@ _RENAME_RACES = 16  # "..", met in a link while a rename is under way, is EAGAIN
 # cache. One call takes IOV_MAX places, linux/uio.h. (mincore(2) and cachestat(2) tell only a file's owner.)
 _PROBE = [bytearray(4096)] * 1024
 
+# The kernel reads so much at a time, at the least, in one request to the device: of what has begun to come a
+# page of each tells.
+_READ_TOGETHER = 64 * 1024
+_OCTET = [bytearray(1)]
+
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Which of the faster ways are tried."""
@@ -266,9 +271,8 @@ class Disk:
         """
         if not self._sendfile or device in self._without_nowait:
             raise BlockingIOError
-        places = _PROBE[: -(-length // len(_PROBE[0]))]
         try:
-            count = os.preadv(descriptor, places, offset, os.RWF_NOWAIT)
+            count = os.preadv(descriptor, _PROBE[: -(-length // len(_PROBE[0]))], offset, os.RWF_NOWAIT)
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
@@ -277,3 +281,16 @@ class Disk:
         if count == 0:  # as in `read_cached`
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return min(count, length)
+
+    def has_come(self, descriptor: int, length: int, offset: int) -> bool:
+        """Whether what a question began to read, `length` bytes from `offset`, is there, as far as a few
+        pages of it tell. What has not begun to come does now, as for a reader that goes through all of it.
+        """
+        last = offset + length - 1
+        for place in (*range(offset, last, _READ_TOGETHER), last):
+            try:
+                if not os.preadv(descriptor, _OCTET, place, os.RWF_NOWAIT):
+                    return False
+            except OSError:  # if it is the disk's, reading meets it, too
+                return False
+        return True

@@ -25,6 +25,7 @@ from trio_evserver.files.lease import Lease
 from trio_evserver.files.loader import Loader
 from trio_evserver.files.opened import Opened, Unread
 from trio_evserver.files.options import FileOptions
+from trio_evserver.files.page_cache import MOST_ASKED
 from trio_evserver.files.statistics import CacheStatistics
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Refusal
@@ -130,7 +131,7 @@ class FileCache:
         if not self._options.cached_reads:
             return None
         mount = self._root.mount_of(path)
-        ask = self._workers.may_ask(mount)
+        ask = self._workers.may_ask(mount, MOST_ASKED)
         try:
             opened = self._root.load_cached(path, ask=ask, moment=moment)
         except BlockingIOError:

@@ -21,10 +21,6 @@ from trio_evserver.files.call import Call
 from trio_evserver.files.failures import DiskBusyError
 from trio_evserver.files.statistics import GateStatistics
 
-# So many questions may be at the kernel's own reading. With what the threads are at they are to fit into the
-# queue of a device, which takes 64 requests at the least, and each of them is one request or two. And to have
-# the kernel begin takes the event loop 25 us: after a few misses the next is most likely one, too.
-_MOST_MISSES: Final = 4
 _MISSES_STAY: Final = 1.0  # seconds
 
 
@@ -150,8 +146,7 @@ class Gate:
         self.hops += 1
         self.busy += call.ended - call.began
         self._count_wait(call.began - call.asked)
-        if share.misses:
-            share.misses -= 1
+        self.arrived(share)
 
     def left(self, call: Call[Any]) -> None:
         """A call left its queue without having begun."""
@@ -163,11 +158,12 @@ class Gate:
 
     # Questions to the page cache
 
-    def may_ask(self, share: Share) -> bool:
+    def may_ask(self, share: Share, most: int) -> bool:
         """Whether the event loop may ask about what may not be there, so that the kernel begins to read it:
-        not if that could find the queue of the device full.
+        not while it is at `most` or more of what was asked. With what the threads are at that is to fit into
+        the queue of the device.
         """
-        if share.misses >= _MOST_MISSES:
+        if share.misses >= most:
             # Some are followed by no call, as their peers have left: they are over when no other is.
             if share.left < self._share or self.clock() - share.missed < _MISSES_STAY:
                 return False
@@ -178,6 +174,11 @@ class Gate:
         """A question made the kernel read."""
         share.misses += 1
         share.missed = self.clock()
+
+    def arrived(self, share: Share) -> None:
+        """What one of them made it read has come, most likely."""
+        if share.misses:
+            share.misses -= 1
 
     # Patience
 

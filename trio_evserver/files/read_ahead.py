@@ -20,6 +20,7 @@ from trio_evserver.files.chunk_plan import Chunk, Chunks, plan
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
+from trio_evserver.files.page_cache import AfterLook
 from trio_evserver.files.read_memory import ReadMemory
 from trio_evserver.files.region_reader import LONGEST_SPAN, FileChangedError, RegionReader
 from trio_evserver.files.span import Span
@@ -36,13 +37,15 @@ _TAIL = 64 * 1024
 class ReadAhead:
     """Reads bodies. One per site."""
 
-    def __init__(self, disk: Disk, workers: Workers, options: FileOptions) -> None:
-        self.reader = RegionReader(
-            disk, workers, cached_reads=options.cached_reads, chunk_size=options.chunk_size
-        )
+    def __init__(
+        self, disk: Disk, workers: Workers, options: FileOptions, after_look: AfterLook | None = None
+    ) -> None:
+        """`after_look` as of `PageCache`."""
+        cached, size = options.cached_reads, options.chunk_size
+        self.reader = RegionReader(disk, workers, cached_reads=cached, chunk_size=size, after_look=after_look)
         self.memory = ReadMemory(options.read_ahead_memory)
         self.window = options.read_ahead
-        self.chunk_size = options.chunk_size
+        self.chunk_size = size
 
     def __repr__(self) -> str:
         return f"<ReadAhead {self.memory!r}>"

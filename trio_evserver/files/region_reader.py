@@ -11,7 +11,7 @@ from typing import Final
 
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
-from trio_evserver.files.page_cache import PageCache, Warming
+from trio_evserver.files.page_cache import AfterLook, PageCache, Warming
 from trio_evserver.files.span import Span
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
@@ -43,14 +43,15 @@ class RegionReader:
         *,
         cached_reads: bool,
         chunk_size: int,
+        after_look: AfterLook | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`cached_reads`: the page cache is asked on the event loop, for `chunk_size` bytes at a time at
-        most. `clock` tells seconds.
+        most. `after_look` as of `PageCache`. `clock` tells seconds.
         """
         self._disk = disk
         self._workers = workers
-        self._page_cache = PageCache(disk, workers, enabled=cached_reads, clock=clock)
+        self._page_cache = PageCache(disk, workers, enabled=cached_reads, after_look=after_look, clock=clock)
         self._without_sendfile: set[int] = set()  # devices
         # One for all replies: it stays in the processor's cache, and no page of it is ever cleared again.
         self._buffer = memoryview(bytearray(min(chunk_size, _MOST_CACHED)))
@@ -127,6 +128,10 @@ class RegionReader:
     def is_lent(self, data: memoryview) -> bool:
         """Whether `data` lies in the buffer of `read_cached`."""
         return data.obj is self._buffer.obj
+
+    def close(self) -> None:
+        """Nothing is waited for any more."""
+        self._page_cache.close()
 
     async def read(self, file: OpenFile, region: Region) -> Buffer:
         """The bytes of `region`, read in a worker; takes over one use of the file for as long as it reads."""

@@ -183,13 +183,19 @@ class Workers:
 
     # Questions
 
-    def may_ask(self, mount: bytes) -> bool:
-        """Whether the event loop may ask the page cache of the disk at `mount` what may not be there."""
-        return self._gate.may_ask(self._gate.share_of(mount))
+    def may_ask(self, mount: bytes, most: int) -> bool:
+        """Whether the event loop may ask the page cache of the disk at `mount` what may not be there, where
+        the kernel is to be at `most` such questions at a time.
+        """
+        return self._gate.may_ask(self._gate.share_of(mount), most)
 
     def missed(self, mount: bytes) -> None:
         """It has asked, and the kernel begins to read."""
         self._gate.missed(self._gate.share_of(mount))
+
+    def arrived(self, mount: bytes) -> None:
+        """What it has begun to read has come, without a call."""
+        self._gate.arrived(self._gate.share_of(mount))
 
     # Hands
 

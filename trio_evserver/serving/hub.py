@@ -13,7 +13,7 @@ ended its side there will be no further change, so a socket that was told of it 
 import logging
 import select
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from time import perf_counter
 from typing import Final
 
@@ -33,6 +33,7 @@ _TOGETHER: Final = 64
 _PREFETCHES: Final = not __file__.endswith(".py")
 # A turn has another look for so many seconds; then Trio's other tasks have theirs.
 _TURN: Final = 0.005
+_AGAIN: Final = 0.001  # seconds until there is another look, if one was asked for
 _PAUSE = 0.1  # seconds
 
 
@@ -167,6 +168,8 @@ class Hub:
         self._watched: list[HubReadiness | _Listening | _Bell | None] = []
         # The descriptors of those that were since the last look; each may be another socket's by now.
         self._forgotten: set[int] = set()
+        self._is_looking = False
+        self._after_look: list[Callable[[bool], None]] = []
         self.moment = 0
 
     def __repr__(self) -> str:
@@ -215,27 +218,49 @@ class Hub:
             self._watched[descriptor] = None
             self._forgotten.add(descriptor)
 
+    def after_look(self, call: Callable[[bool], None]) -> bool:
+        """Have `call` called, which raises nothing, at the end of this look or of the next, and told whether
+        nothing else has happened in it; False between two turns, when nobody may look for long.
+        """
+        if self._is_looking:
+            self._after_look.append(call)
+        return self._is_looking
+
     async def run(self) -> None:
         """Call who attends and wake who waits, until cancelled."""
         while True:
-            await trio.lowlevel.wait_readable(self._epoll.fileno())
-            until = self._clock() + _TURN
-            # While some were answered others have asked: to look once more costs less than another turn.
-            while True:
-                try:
-                    told = self._epoll.poll(0, _EVENTS)
-                except OSError as error:  # no manual page knows why; what has changed is told the next time
-                    logger.error("cannot ask which sockets have changed: %s", error)
-                    await trio.sleep(_PAUSE)
-                    break
-                self._forgotten.clear()  # what is told from now on is of who is watched now
-                if not told:
-                    break
+            with trio.move_on_after(_AGAIN) if self._after_look else nullcontext():
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            self._is_looking = True
+            trouble = self._take_turn()
+            self._is_looking = False
+            if trouble is not None:  # no manual page knows why; what has changed is told the next time
+                logger.error("cannot ask which sockets have changed: %s", trouble)
+                await trio.sleep(_PAUSE)
+
+    def _take_turn(self) -> OSError | None:
+        """Look for as long as something happens, but not for too long; what keeps it from that."""
+        until = self._clock() + _TURN
+        # While some were answered others have asked: to look once more costs less than another turn.
+        while True:
+            try:
+                told = self._epoll.poll(0, _EVENTS)
+            except OSError as error:
+                return error
+            self._forgotten.clear()  # what is told from now on is of who is watched now
+            if told:
                 moment = self.begin_moment()
                 for start in range(0, len(told), _TOGETHER):
                     self._tell(told[start : start + _TOGETHER], moment)
-                if self._clock() >= until:
-                    break
+            if self._after_look:
+                self._end_look(is_idle=not told)
+            if not told or self._clock() >= until:
+                return None
+
+    def _end_look(self, *, is_idle: bool) -> None:
+        calls, self._after_look = self._after_look, []
+        for call in calls:
+            call(is_idle)
 
     def _tell(self, told: list[tuple[int, int]], moment: int) -> None:
         """Tell those that were told of in one look, or some of them."""

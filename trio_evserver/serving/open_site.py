@@ -91,7 +91,7 @@ def _compose(
         root=root,
         cache=FileCache(root, disk, workers, files, describe=description, nursery=nursery),
         workers=workers,
-        read_ahead=ReadAhead(disk, workers, files),
+        read_ahead=ReadAhead(disk, workers, files, hub.after_look if hub is not None else None),
         access_log=access_log,
         hub=hub,
         clock=clock,

@@ -156,8 +156,9 @@ class Site:
         await self._waiting_for_room.park()
 
     def close(self) -> None:
-        """Let go of every file that is kept."""
+        """Let go of every file that is kept, or waited for."""
         self._cache.close()
+        self.read_ahead.reader.close()
 
 
 def _boundary() -> bytes:

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -40,6 +41,14 @@ def test_there_are_some() -> None:
     assert PROGRAMS
     assert FRAGMENTS
     assert EXAMPLES
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """Ctrl-C, by what is started here: a shell has those ignore it that it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("place", [*PROGRAMS, *EXAMPLES])

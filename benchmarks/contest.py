@@ -1,10 +1,10 @@
-"""One row's contest: every peer started and checked, then measured in turn, round by round."""
+"""A contest in a row, or some: every peer started and checked, then measured in turn, round by round."""
 
 import contextlib
 import dataclasses
 import http.client
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,28 +41,34 @@ class Contender:
         return [sample.figure if sample else None for sample in self.samples]
 
 
-def run_row(row: Row, ready: dict[str, Ready], rounds: int, seconds: float) -> list[Contender]:
-    """All peers of a row run side by side, idle but for the one whose turn it is, once a round.
+def run_rows(
+    rows: Sequence[Row], ready: dict[str, Ready], rounds: int, seconds: float
+) -> list[list[Contender]]:
+    """All peers of some rows of the same files run side by side, idle but for the one whose turn it is, once
+    a round in each of the rows: what is compared is measured within a minute or so.
 
     Where memory is measured each round has servers of its own: what one has kept from the round before would
     seem to cost nothing.
     """
     root = cache_folder() / "site"
-    documents.make(root, row.documents)
-    if row.kind is not Kind.EACH_ONCE_COLD:
-        documents.warm(root, row.documents)
-    starts = rounds if row.kind is Kind.HELD_IDLE else 1
-    found: dict[str, Contender] = {}
+    first = rows[0]
+    documents.make(root, first.documents)
+    if first.kind is not Kind.EACH_ONCE_COLD:
+        documents.warm(root, first.documents)
+    starts = rounds if first.kind is Kind.HELD_IDLE else 1
+    found: list[dict[str, Contender]] = [{} for _ in rows]
     for _ in range(starts):
-        with _contenders(row, ready, root) as contenders:
-            for one in contenders:
-                if before := found.get(one.name):
-                    one.samples, one.failures = before.samples, before.failures
-                found[one.name] = one
-            for _ in range(rounds // starts):
+        with _contenders(first, ready, root) as contenders:
+            for of_row in found:
                 for one in contenders:
-                    one.samples.append(_one_run(row, one, root, seconds))
-    return list(found.values())
+                    before = of_row.get(one.name)
+                    samples, failures = (before.samples, before.failures) if before else ([], [])
+                    of_row[one.name] = dataclasses.replace(one, samples=samples, failures=failures)
+            for _ in range(rounds // starts):
+                for row, of_row in zip(rows, found, strict=True):
+                    for one in of_row.values():
+                        one.samples.append(_one_run(row, one, root, seconds))
+    return [list(of_row.values()) for of_row in found]
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from benchmarks import report
-from benchmarks.contest import LOGGED, Contender, run_row
+from benchmarks import growth, report
+from benchmarks.contest import LOGGED, Contender, run_rows
 from benchmarks.figures import ratios, spread
 from benchmarks.growth_picture import draw_growth
 from benchmarks.hot_picture import draw_hot
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Measure the chosen rows, print each as it is done, keep all of it as JSON."""
-    rows = chosen(options.rows)
+    groups = chosen(options.rows)
     names = options.peers.split(",") if options.peers else list(ALL)
     ready, missing = _make_ready(names, options.python)
     machine = describe(options.python or sys.executable)
@@ -41,14 +41,17 @@ def main(options: argparse.Namespace) -> None:
         print(f"missing: {name}: {why}", flush=True)
     pin_client()
     kept = []
-    for row in rows:
-        if lacking := programs.missing(row.kind.value):
-            print(f"\n{row.name}: {row.title}\nmissing: {lacking}", flush=True)
+    for rows in groups:
+        if lacking := programs.missing(rows[0].kind.value):
+            print(f"\n{rows[0].name}: {rows[0].title}\nmissing: {lacking}", flush=True)
             continue
-        contenders = run_row(row, ready, options.rounds, options.seconds)
-        print(f"\n{row.name}: {row.title}, {row.metric.value}\n{_table(row, contenders)}", flush=True)
-        kept.append(_record(row, contenders))
-        # written after each row: a run that is cut short keeps what it has
+        found = run_rows(rows, ready, options.rounds, options.seconds)
+        for row, contenders in zip(rows, found, strict=True):
+            print(f"\n{row.name}: {row.title}, {row.metric.value}\n{_table(row, contenders)}", flush=True)
+            kept.append(_record(row, contenders))
+        for line in growth.said({row.connections: one for row, one in zip(rows, found, strict=True)}):
+            print(line, flush=True)
+        # written after each: a run that is cut short keeps what it has
         path = report.write(
             "hot", {"machine": machine, "versions": versions, "missing": missing, "rows": kept}
         )
@@ -134,9 +137,9 @@ def _record(row: Row, contenders: Sequence[Contender]) -> dict[str, object]:
 def _draw(kept: Sequence[dict[str, object]], machine: str, *, publish: bool) -> None:
     """The bars of the first row, and the curve over open connections, if all of its rows were run."""
     pictures = {f"{row['row']}.svg": draw_hot(row, machine) for row in kept if row["row"] == "keepalive-1k"}
-    growth = [record for record in kept if str(record["row"]).startswith("growth-")]
-    if len(growth) == len(GROWTH):
-        pictures["growth.svg"] = draw_growth(growth)
+    grown = [record for record in kept if str(record["row"]).startswith("growth-")]
+    if len(grown) == len(GROWTH):
+        pictures["growth.svg"] = draw_growth(grown)
     for name, picture in pictures.items():
         for folder in [report.OUT, *([PUBLISHED] if publish else [])]:
             (folder / name).write_text(picture)

@@ -135,11 +135,15 @@ ROWS = {row.name: row for row in (*_TABLE, *_GROWTH)}
 DEFAULT = tuple(row.name for row in _TABLE)
 
 
-def chosen(names: str | None) -> list[Row]:
-    """The rows that a comma-separated list names; "growth" stands for all of its rows. Raises KeyError."""
-    if names is None:
-        return [ROWS[name] for name in DEFAULT]
-    found: list[Row] = []
-    for name in names.split(","):
-        found += _GROWTH if name == "growth" else (ROWS[name],)
+def chosen(names: str | None) -> list[list[Row]]:
+    """The rows that a comma-separated list names; "growth" stands for all of its rows. Each by itself, but
+    those of the growth, which are compared with each other, together. Raises KeyError.
+    """
+    found: list[list[Row]] = []
+    for name in DEFAULT if names is None else names.split(","):
+        for row in _GROWTH if name == "growth" else (ROWS[name],):
+            if row.steady and found and found[-1][0].steady:
+                found[-1].append(row)
+            else:
+                found.append([row])
     return found

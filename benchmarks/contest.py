@@ -40,6 +40,10 @@ class Contender:
         """The row's figure, round by round."""
         return [sample.figure if sample else None for sample in self.samples]
 
+    def cpu(self) -> list[float | None]:
+        """CPU µs a request, round by round."""
+        return [sample.cpu_us if sample else None for sample in self.samples]
+
 
 def run_rows(
     rows: Sequence[Row], ready: dict[str, Ready], rounds: int, seconds: float

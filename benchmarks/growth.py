@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.contest import Contender
 from benchmarks.figures import ratios, spread
 
 FEW, MANY = 64, 4096  # connections
 REACH = 1.1  # times nginx's growth
 
 
-def said(found: Mapping[int, Sequence[Contender]]) -> Iterator[str]:
-    """Lines below the tables of rows with so many connections, where both numbers are among them."""
-    if FEW not in found or MANY not in found:
+def said(cpu: Mapping[int, Mapping[str, Sequence[float | None]]]) -> Iterator[str]:
+    """Lines below the tables of rows with so many connections, where both numbers are among them: `cpu` is
+    each peer's, by its name, round by round.
+    """
+    if FEW not in cpu or MANY not in cpu:
         return
-    few = {one.name: _cpu(one) for one in found[FEW]}
-    many = {one.name: _cpu(one) for one in found[MANY]}
-    grown = {name: ratios(many[name], cpu) for name, cpu in few.items()}
+    grown = {name: ratios(cpu[MANY][name], of_few) for name, of_few in cpu[FEW].items()}
     yield f"\nCPU of a request with {MANY:,} connections by that with {FEW}:"
     for name, rounds in grown.items():
         if of_rounds := spread(rounds):
@@ -24,7 +23,3 @@ def said(found: Mapping[int, Sequence[Contender]]) -> Iterator[str]:
     if ours and nginx:
         reached = "yes" if ours.median <= nginx.median * REACH else "NO"
         yield f"ours ≤ nginx's and a tenth, {nginx.median * REACH:.2f}: {reached}"
-
-
-def _cpu(one: Contender) -> list[float | None]:
-    return [sample.cpu_us if sample else None for sample in one.samples]

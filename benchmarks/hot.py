@@ -49,7 +49,9 @@ def main(options: argparse.Namespace) -> None:
         for row, contenders in zip(rows, found, strict=True):
             print(f"\n{row.name}: {row.title}, {row.metric.value}\n{_table(row, contenders)}", flush=True)
             kept.append(_record(row, contenders))
-        for line in growth.said({row.connections: one for row, one in zip(rows, found, strict=True)}):
+        measured = zip(rows, found, strict=True)
+        cpu = {row.connections: {one.name: one.cpu() for one in of_row} for row, of_row in measured}
+        for line in growth.said(cpu):
             print(line, flush=True)
         # written after each: a run that is cut short keeps what it has
         path = report.write(
@@ -91,7 +93,7 @@ def _table(row: Row, contenders: Sequence[Contender]) -> str:
 def _line(row: Row, one: Contender, contenders: Sequence[Contender]) -> list[str]:
     measured = spread([value for value in one.figures() if value is not None])
     compared = spread(_compared_with(row, one, contenders))
-    cpu = spread([sample.cpu_us for sample in one.samples if sample and sample.cpu_us is not None])
+    cpu = spread([value for value in one.cpu() if value is not None])
     numbers = [report.number(value) for value in dataclasses.astuple(measured)] if measured else ["-"] * 3
     against = [report.number(value) for value in dataclasses.astuple(compared)] if compared else [""] * 3
     errors = sum(sample.errors for sample in one.samples if sample)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from tests.serving.conversations import hear_all
 from tests.serving.test_transport import KINDS, pair
 from trio_evserver.files.span import Span
 from trio_evserver.serving import socket_transport as transport_module
+from trio_evserver.serving.listener import admit, is_here
+from trio_evserver.serving.open_site import open_site
+from trio_evserver.serving.readiness import TrioReadiness
+from trio_evserver.serving.socket_transport import SocketTransport
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
 SOCKETS = KINDS[:2]
@@ -37,8 +42,8 @@ def all_of_it(span: Span, sent: int) -> int:
 async def test_who_can(kind: str) -> None:
     """A socket; a stream cannot, and says so."""
     async with pair(kind) as (transport, _):
-        assert bool(transport.longest_in_place) is (kind in SOCKETS)
-        if not transport.longest_in_place:
+        assert transport.sends_in_place is (kind in SOCKETS)
+        if not transport.sends_in_place:
             with pytest.raises(NotImplementedError):
                 await transport.send_from(b"", Span(0, 0, 1), all_of_it)
         await transport.close()
@@ -206,3 +211,81 @@ async def test_what_sendfile_says(
         await transport.close()
         count = expected if isinstance(expected, int) else transport.taken - len(HEAD)
         assert await hear_all(client) == HEAD + BIG[:count]
+
+
+# A peer on this machine
+
+
+def unsent(connected: socket.socket) -> int:
+    """How many bytes may wait to be sent before a socket is no longer writable."""
+    return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+
+async def test_a_peer_here_has_little_unsent(tmp_path: Path, whole: Span) -> None:
+    """From the first part of a file that may have to wait for it; all of it arrives."""
+    async with open_site(tmp_path) as site:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours = socket.create_connection(listener.getsockname())
+            theirs, peer = listener.accept()
+        ours.setblocking(False)
+        transport = admit(theirs, site, peer)
+        before = unsent(theirs)
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as client:
+            await transport.send(HEAD)
+            assert unsent(theirs) == before
+            async with trio.open_nursery() as nursery:
+
+                async def send() -> None:
+                    sent = 0
+                    while sent < whole.length:
+                        rest = Span(whole.descriptor, sent, whole.length - sent)
+                        sent += await transport.send_from(b"", rest, all_of_it)
+                    assert unsent(theirs) == 128 * 1024 != before
+                    await transport.close()
+
+                nursery.start_soon(send)
+                assert await hear_all(client) == HEAD + BIG * 10
+
+
+async def test_a_peer_elsewhere_has_what_the_system_deems_right(whole: Span) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    theirs.setblocking(False)
+    before = unsent(theirs)
+    transport = SocketTransport(theirs, TrioReadiness(theirs))
+    with ours:
+        assert await transport.send_from(HEAD, Span(whole.descriptor, 0, 10), all_of_it) == 10
+        assert unsent(theirs) == before
+        await transport.close()
+
+
+async def test_a_socket_that_knows_no_such_bound(whole: Span) -> None:
+    """It is sent the same."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    transport = SocketTransport(theirs, TrioReadiness(theirs), here=True)
+    with ours:
+        assert await transport.send_from(HEAD, Span(whole.descriptor, 0, 10), all_of_it) == 10
+        assert ours.recv(100) == HEAD + BIG[:10]
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "here"),
+    [
+        (("127.0.0.1", 1), True),
+        (("127.200.0.9", 1), True),
+        (("::1", 1, 0, 0), True),
+        (("::ffff:127.0.0.1", 1, 0, 0), True),
+        ("", False),
+        (b"\0abstract", False),
+        (("192.0.2.127", 1), False),
+        (("128.127.0.1", 1), False),
+        (("::ffff:192.0.2.1", 1, 0, 0), False),
+        (("2001:db8::127:1", 1, 0, 0), False),
+    ],
+)
+async def test_who_is_here(peer: object, here: bool) -> None:
+    """By TCP: a Unix-domain socket holds little."""
+    assert is_here(peer) is here

@@ -1,5 +1,8 @@
-"""All replies are read into one buffer, and each client gets its own bytes all the same, however slowly."""
+"""Where nothing can be sent in place, all replies are read into one buffer, and each client gets its own
+bytes all the same, however slowly.
+"""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -11,6 +14,7 @@ from tests.conftest import LONG_AGO
 from tests.serving.answers import read_answers
 from tests.serving.conversations import hear_all, request
 from trio_evserver.files.options import FileOptions
+from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.attendants import converse
 from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options
@@ -22,6 +26,16 @@ SIZE = 400_000
 NAMES = [f"{number}.bin" for number in range(5)]
 OPTIONS = Options(files=FileOptions(cache_size=1024, chunk_size=64 * 1024))
 ONE_CHUNK = Options(files=FileOptions(cache_size=1024, chunk_size=512 * 1024))
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that knows no sendfile."""
+
+    def sendfile(out: int, descriptor: int, offset: int, count: int) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(transport_module, "sendfile", sendfile)
 
 
 @pytest.fixture
@@ -58,7 +72,7 @@ async def test_replies_that_stall_in_turn(
             theirs, ours = stalling_pair()
             transport: SocketTransport | StreamTransport
             if kind == "socket":
-                transport = SocketTransport(theirs, TrioReadiness(theirs), longest_in_place=0)
+                transport = SocketTransport(theirs, TrioReadiness(theirs))
             else:
                 transport = StreamTransport(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
             site.connection_began()
@@ -91,9 +105,7 @@ async def test_what_is_taken_at_once_is_not_held(tmp_path: Path, contents: dict[
             for end in (theirs, ours):
                 end.setblocking(False)
             site.connection_began()
-            nursery.start_soon(
-                converse, SocketTransport(theirs, TrioReadiness(theirs), longest_in_place=0), site
-            )
+            nursery.start_soon(converse, SocketTransport(theirs, TrioReadiness(theirs)), site)
             async with trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as client:
                 await client.send_all(asked)
                 return await hear_all(client)

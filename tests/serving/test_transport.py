@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
@@ -15,7 +14,7 @@ from tests.conftest import BIG
 from tests.serving.conversations import hear_all
 from trio_evserver.serving.hub import Hub, HubReadiness, open_hub
 from trio_evserver.serving.readiness import TrioReadiness
-from trio_evserver.serving.socket_transport import SocketTransport, longest_in_place
+from trio_evserver.serving.socket_transport import SocketTransport
 from trio_evserver.serving.stream_transport import StreamTransport
 from trio_evserver.serving.transport import ConnectionLost, Transport
 
@@ -324,23 +323,3 @@ async def test_a_large_piece_is_progress_by_parts() -> None:
         while len(heard) < len(BIG):
             heard += await ours.receive_some()
     assert max(b - a for a, b in pairwise(reported)) <= 64 * 1024
-
-
-@pytest.mark.parametrize(
-    ("peer", "here"),
-    [
-        (("127.0.0.1", 1), True),
-        (("127.200.0.9", 1), True),
-        (("::1", 1, 0, 0), True),
-        (("::ffff:127.0.0.1", 1, 0, 0), True),
-        ("", True),
-        (b"\0abstract", True),
-        (("192.0.2.127", 1), False),
-        (("128.127.0.1", 1), False),
-        (("::ffff:192.0.2.1", 1, 0, 0), False),
-        (("2001:db8::127:1", 1, 0, 0), False),
-    ],
-)
-async def test_what_is_sent_in_place(peer: object, here: bool) -> None:
-    """Everything, but not much to those on this machine: they copy what they are sent themselves."""
-    assert longest_in_place(peer) == (4 * 1024 * 1024 if here else sys.maxsize)

@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from contextlib import suppress
+from functools import lru_cache
 from select import POLLIN, poll
 from typing import Final
 
@@ -16,7 +17,7 @@ from trio_evserver.serving.attendants import Attendants, converse
 from trio_evserver.serving.exchange import STALE
 from trio_evserver.serving.responder import CLOSE, render_response
 from trio_evserver.serving.site import Site
-from trio_evserver.serving.socket_transport import MORE, SocketTransport, longest_in_place
+from trio_evserver.serving.socket_transport import MORE, SocketTransport
 from trio_evserver.serving.stream_transport import StreamTransport
 
 logger = logging.getLogger("trio_evserver")
@@ -156,13 +157,27 @@ def admit(connected: socket.socket, site: Site, peer: object) -> SocketTransport
     try:
         connected.setblocking(False)
         readiness = site.readiness(connected)
-        transport = SocketTransport(connected, readiness, longest_in_place=longest_in_place(peer))
+        transport = SocketTransport(connected, readiness, here=is_here(peer))
         if site.hub is None or not transport.receive_early():
             transport.watch()
     except OSError:
         connected.close()
         raise
     return transport
+
+
+def is_here(peer: object) -> bool:
+    """Whether an address, as accept(2) tells it, is on this machine, and one of TCP's.
+
+    Nobody copies what a network card is sent in place, but a reader on this machine does: the sooner, the
+    faster. Unix-domain sockets hold little unsent as they are.
+    """
+    return isinstance(peer, tuple) and _is_loopback(str(peer[0]))
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    return host.startswith(("127.", "::ffff:127.")) or host == "::1"
 
 
 def give_early(early: list[tuple[SocketTransport, object]], site: Site, attendants: Attendants) -> None:

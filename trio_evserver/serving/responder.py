@@ -133,8 +133,7 @@ class Responder:
     def _send_read_nowait(
         self, response: Response, body: Parts, lease: Lease, connection: bytes
     ) -> bool | None:
-        in_place = body.length <= self._transport.longest_in_place
-        data = self._read_ahead.read_nowait(lease, body, in_place=in_place)
+        data = self._read_ahead.read_nowait(lease, body, in_place=self._transport.sends_in_place)
         if data is None:
             return None
         head = self._heads.head(response, connection)
@@ -182,7 +181,7 @@ class Responder:
             _behind(body, self.sent),
             self._nursery,
             transport.wait_writable,
-            in_place=body.length <= transport.longest_in_place,
+            in_place=transport.sends_in_place,
         )
         try:
             try:

@@ -2,11 +2,9 @@
 
 import socket
 import struct
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from fcntl import ioctl
-from functools import lru_cache
 from os import sendfile
 from select import POLLOUT, poll
 from termios import TIOCOUTQ
@@ -23,8 +21,10 @@ from trio_evserver.serving.transport import RECEIVE, ConnectionLost, Transport, 
 _BURST: Final = 4
 # Joining small pieces costs less than a gathered write of them, up to about this many bytes.
 _JOIN: Final = 16 * 1024
-# Of more bytes, to a reader on this machine, few are in the processor's cache.
-_MOST_HERE: Final = 4 * 1024 * 1024
+# Of a file to a peer on this machine, bytes that wait to be sent: of many more, few are in the processor's
+# cache when the peer copies them.
+_UNSENT_HERE: Final = 128 * 1024
+_NOTSENT_LOWAT: Final[int] = getattr(socket, "TCP_NOTSENT_LOWAT", 0)  # tcp(7)
 # What comes next is to travel in the same packet, if it comes right away: send(2), tcp(7).
 MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 _COUNT: Final = struct.Struct("i")
@@ -34,17 +34,16 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class SocketTransport(Transport):
     """A connected, non-blocking stream socket and what is known of its readiness; takes both over."""
 
-    __slots__ = ("_burst", "_early", "_held", "_longest_in_place", "_on_stall", "_readiness", "_socket")
+    __slots__ = ("_burst", "_early", "_held", "_here", "_on_stall", "_readiness", "_socket")
 
-    def __init__(
-        self, connected: socket.socket, readiness: Readiness, *, longest_in_place: int = sys.maxsize
-    ) -> None:
+    def __init__(self, connected: socket.socket, readiness: Readiness, *, here: bool = False) -> None:
+        """The peer is `here`, on this machine, by TCP."""
         self._readiness = readiness
         self._socket = connected
         self._held = False  # by the kernel, the last of all, for the end to travel with it
         self._burst = 0
         self._early = b""
-        self._longest_in_place = longest_in_place
+        self._here = here
         self._on_stall: Callable[[bool], None] = nobody
         self.has_received = False
         self.may_have_more = True
@@ -184,6 +183,9 @@ class SocketTransport(Transport):
         self._on_stall(False)
 
     async def send_from(self, head: bytes, span: Span, left_of: Callable[[Span, int], int]) -> int:
+        if self._here:
+            self._here = False  # it is told once
+            self._keep_few_unsent()
         if head:
             ahead = self._send_ahead_nowait(head)
             if ahead < len(head):
@@ -238,9 +240,14 @@ class SocketTransport(Transport):
         writable.register(self._socket, POLLOUT)
         return bool(writable.poll(0))
 
+    def _keep_few_unsent(self) -> None:
+        if _NOTSENT_LOWAT:
+            with suppress(OSError):  # then it is only slower
+                self._socket.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT_HERE)
+
     @property
-    def longest_in_place(self) -> int:
-        return self._longest_in_place
+    def sends_in_place(self) -> bool:
+        return True
 
     def notice_stall(self, stalled: Callable[[bool], None]) -> None:
         self._on_stall = stalled
@@ -283,18 +290,3 @@ class SocketTransport(Transport):
         self._held = False
         with suppress(OSError):  # already gone, which is what was wanted
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-
-
-def longest_in_place(peer: object) -> int:
-    """What `SocketTransport.longest_in_place` is worth to an address, as accept(2) tells it.
-
-    Nobody copies what a network card is sent in place, but a reader on this machine does. Its copy of much is
-    slower where it comes from the page cache than from one buffer that stays in the processor's cache.
-    """
-    is_here = not isinstance(peer, tuple) or _is_loopback(str(peer[0]))  # or a Unix-domain socket's
-    return _MOST_HERE if is_here else sys.maxsize
-
-
-@lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
-    return host.startswith(("127.", "::ffff:127.")) or host == "::1"

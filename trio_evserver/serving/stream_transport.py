@@ -77,8 +77,8 @@ class StreamTransport(Transport):
         raise NotImplementedError
 
     @property
-    def longest_in_place(self) -> int:
-        return 0
+    def sends_in_place(self) -> bool:
+        return False
 
     def notice_stall(self, stalled: Callable[[bool], None]) -> None:
         self._on_stall = stalled

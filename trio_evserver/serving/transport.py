@@ -43,8 +43,8 @@ class Transport(metaclass=ABCMeta):  # why not ABC, `Receiver` says
 
     @property
     @abstractmethod
-    def longest_in_place(self) -> int:
-        """Bodies of up to so many bytes are better sent in place, by `send_from`; 0 where there is none."""
+    def sends_in_place(self) -> bool:
+        """Whether a span of a file can be sent, by `send_from`."""
 
     @abstractmethod
     def notice_stall(self, stalled: Callable[[bool], None]) -> None:

@@ -44,6 +44,16 @@ def path_of(target: str) -> ResourcePath:
     return resolved
 
 
+async def lease_on(cache: FileCache, target: str) -> Lease | Refusal:
+    """What whoever asks for `target` is given: the lease is to be released."""
+    path = path_of(target)
+    entry = cache.find_nowait(path)
+    if entry is not None:
+        return entry.lease()
+    found = cache.look(path)
+    return found if isinstance(found, Lease | Refusal) else await cache.fetch(path, found)
+
+
 def document_root(
     path: Path,
     disk: Disk,

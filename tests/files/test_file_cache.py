@@ -16,6 +16,7 @@ from tests.files.making import (
     descriptors,
     document_root,
     file_cache,
+    lease_on,
     path_of,
     until_idle,
     wait_tick,
@@ -37,7 +38,7 @@ EVERY_CALL_IN_A_WORKER = FileOptions(threads=4, cached_reads=False)
 
 async def find(cache: FileCache, target: str) -> bytes | int:
     """The content at `target`, or the status of the refusal."""
-    return content_of(await cache.find(path_of(target)))
+    return content_of(await lease_on(cache, target))
 
 
 def is_local(disk: Disk, place: Path) -> bool:
@@ -263,7 +264,7 @@ async def test_one_load_for_all_who_ask(place: Path) -> None:
         async with trio.open_nursery() as nursery:
 
             async def ask() -> None:
-                leases.append(await cache.find(path_of("/a")))
+                leases.append(await lease_on(cache, "/a"))
 
             for _ in range(20):
                 nursery.start_soon(ask)
@@ -458,7 +459,7 @@ async def test_a_fill_that_nobody_waits_for(place: Path, cache_size: int) -> Non
     options = FileOptions(cached_reads=False, cache_size=cache_size)
     async with file_cache(document_root(place, disk), disk, options) as cache:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(cache.find, path_of("/a"))
+            nursery.start_soon(lease_on, cache, "/a")
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
         disk.let_go()
@@ -559,7 +560,7 @@ async def test_nothing_is_kept(disk: Disk, place: Path, options: FileOptions) ->
         for target in ("/a", "/nothing"):
             await find(cache, target)
         before = descriptors()  # with the root, perhaps
-        found = await cache.find(path_of("/a"))
+        found = await lease_on(cache, "/a")
         assert isinstance(found, Lease)
         assert len(descriptors() - before) == 1
         found.release()

@@ -10,7 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.compiled import replaces_a_method
-from tests.files.making import document_root, file_cache, path_of, wait_tick
+from tests.files.making import document_root, file_cache, lease_on, path_of, wait_tick
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.message import Request
@@ -36,7 +36,7 @@ async def test_one_look_for_all_of_a_moment(tmp_path: Path) -> None:
     wait_tick(tmp_path / "a")
     disk = Counting()
     async with file_cache(document_root(tmp_path, disk), disk, FileOptions(threads=2)) as cache:
-        await cache.find(path_of("/a"))
+        await lease_on(cache, "/a")
         if cache.find_nowait(path_of("/a")) is None:
             pytest.skip("this file system is not asked on the event loop")
         looks = []
@@ -53,7 +53,7 @@ async def test_an_edit_after_the_look(tmp_path: Path) -> None:
     wait_tick(tmp_path / "a")
     disk = Counting()
     async with file_cache(document_root(tmp_path, disk), disk, FileOptions(threads=2)) as cache:
-        await cache.find(path_of("/a"))
+        await lease_on(cache, "/a")
         cache.find_nowait(path_of("/a"), 1)
         (tmp_path / "a").write_text("newer")
         assert cache.find_nowait(path_of("/a"), 2) is None

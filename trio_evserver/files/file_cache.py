@@ -82,7 +82,7 @@ class FileCache:
         )
 
     def find_nowait(self, path: ResourcePath, moment: int = 0) -> Entry | None:
-        """The entry of `path`, if stat(2) says now that it is the file; None: ask `find`. Never waits for a
+        """The entry of `path`, if stat(2) says now that it is the file; None: `look`. Never waits for a
         device.
 
         Whoever asks with the same `moment`, other than 0, had begun to ask before that moment came, so that
@@ -145,28 +145,12 @@ class FileCache:
         self._inline_fills += 1
         return self._take(_key(path), opened)
 
-    async def find(self, path: ResourcePath) -> Lease | Refusal:
-        """A lease on the file at `path`, which its taker releases, or why there is none.
+    async def fetch(self, path: ResourcePath, unread: Unread | None) -> Lease | Refusal:
+        """A lease on the file at `path`, which its taker releases, or why there is none, where neither
+        `find_nowait` nor `look` knew; takes over what that left unread.
 
         Cancellation: prompt; a fill goes on for those who ask next.
         """
-        return await self._find(path)
-
-    async def _find(self, path: ResourcePath, *, by_name: bool = False) -> Lease | Refusal:
-        """`by_name`: a worker does not read what was opened, but opens it, too."""
-        entry = self.find_nowait(path)
-        if entry is not None:
-            return entry.lease()
-        found = self.look(path)
-        if isinstance(found, Lease | Refusal):
-            return found
-        if by_name:
-            self._loader.close(found)
-            found = None
-        return await self.fetch(path, found)
-
-    async def fetch(self, path: ResourcePath, unread: Unread | None) -> Lease | Refusal:
-        """As `find`, where neither `find_nowait` nor `look` knew; takes over what that left unread."""
         entry = self._entries.get(_key(path))
         # Of an entry with a probe stat(2) has just said that it is another file.
         if entry is None or entry.probe or trio.current_time() - entry.checked >= self._options.revalidate:
@@ -251,7 +235,18 @@ class FileCache:
         # at hand now. If not, one fill does for all of us, as long as it has not opened anything before.
         if isinstance(found, Lease):
             found.release()
-        return await self._find(path, by_name=True)
+        return await self._find_again(path)
+
+    async def _find_again(self, path: ResourcePath) -> Lease | Refusal:
+        """As whoever asks anew, but a worker does not read what was opened here: it opens it, too."""
+        entry = self.find_nowait(path)
+        if entry is not None:
+            return entry.lease()
+        found = self.look(path)
+        if isinstance(found, Lease | Refusal):
+            return found
+        self._loader.close(found)
+        return await self.fetch(path, None)
 
     async def _run_fill(self, path: ResourcePath, unread: Unread | None, fill: Fill) -> None:
         key = _key(path)

@@ -18,6 +18,7 @@ from typing import TypeAlias
 import msgspec
 
 from trio_evserver.files import openat2, path_walk
+from trio_evserver.files.aligned import page_aligned
 from trio_evserver.files.identity import identity_of
 from trio_evserver.files.mounts import MountTable
 from trio_evserver.files.open_file import OpenFile
@@ -30,7 +31,7 @@ _RENAME_RACES = 16  # "..", met in a link while a rename is under way, is EAGAIN
 
 # To learn which pages are in memory they are copied, all to one place, which stays in the processor's first
 # cache. One call takes IOV_MAX places, linux/uio.h. (mincore(2) and cachestat(2) tell only a file's owner.)
-_PROBE = [bytearray(4096)] * 1024
+_PROBE = [page_aligned(4096)] * 1024
 
 # The kernel reads so much at a time, at the least, in one request to the device: of what has begun to come a
 # page of each tells.

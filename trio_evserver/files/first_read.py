@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from trio_evserver.files.aligned import page_aligned
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.identity import Identity, identity_of
 from trio_evserver.files.open_file import OpenFile
@@ -37,7 +38,7 @@ class FirstRead:
         self._etag = etag
         self._content_limit = content_limit
         self._in_place = in_place
-        self._buffer = memoryview(bytearray(content_limit))  # for reading on the event loop
+        self._buffer = page_aligned(content_limit)  # for reading on the event loop
         self._first_read = first_read
         self._close = close
         self._clock = clock

@@ -6,10 +6,10 @@ time whether it is still the one that was announced.
 import errno
 import os
 from collections.abc import Callable
-from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from time import monotonic
 from typing import Final
 
+from trio_evserver.files.aligned import page_aligned
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.page_cache import AfterLook, PageCache, Warming
@@ -54,10 +54,8 @@ class RegionReader:
         self._workers = workers
         self._page_cache = PageCache(disk, workers, enabled=cached_reads, after_look=after_look, clock=clock)
         self._without_sendfile: set[int] = set()  # devices
-        # One for all replies: it stays in the processor's cache, and no page of it is ever cleared again. It
-        # begins with a page, as the pages of a file do: some processors copy eight times slower to where an
-        # allocator's buffer begins, 16 bytes behind.
-        self._buffer = memoryview(mmap(-1, min(chunk_size, _MOST_CACHED), MAP_PRIVATE | MAP_ANONYMOUS))
+        # One for all replies: it stays in the processor's cache, and no page of it is ever cleared again.
+        self._buffer = page_aligned(min(chunk_size, _MOST_CACHED))
 
     def __repr__(self) -> str:
         return f"<RegionReader of {self._page_cache!r}>"

@@ -6,7 +6,6 @@ import errno
 import logging
 import socket
 from contextlib import suppress
-from functools import lru_cache
 from select import POLLIN, poll
 from typing import Final
 
@@ -172,11 +171,9 @@ def is_here(peer: object) -> bool:
     Nobody copies what a network card is sent in place, but a reader on this machine does: the sooner, the
     faster. Unix-domain sockets hold little unsent as they are.
     """
-    return isinstance(peer, tuple) and _is_loopback(str(peer[0]))
-
-
-@lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
+    if not isinstance(peer, tuple):
+        return False
+    host = str(peer[0])
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"
 
 

@@ -24,7 +24,7 @@ _JOIN: Final = 16 * 1024
 # Of a file to a peer on this machine, bytes that wait to be sent: of many more, few are in the processor's
 # cache when the peer copies them.
 _UNSENT_HERE: Final = 128 * 1024
-_NOTSENT_LOWAT: Final[int] = getattr(socket, "TCP_NOTSENT_LOWAT", 0)  # tcp(7)
+_NOTSENT_LOWAT: Final[int] = getattr(socket, "TCP_NOTSENT_LOWAT", 0)  # as tcp_notsent_lowat, ip-sysctl.rst
 # What comes next is to travel in the same packet, if it comes right away: send(2), tcp(7).
 MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 _COUNT: Final = struct.Struct("i")

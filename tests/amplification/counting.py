@@ -15,7 +15,8 @@ import trio
 
 from tests.conftest import LONG_AGO
 from tests.serving.conversations import NOW, hear_all, run_inline
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options

@@ -21,7 +21,7 @@ from tests.amplification.counting import (
 )
 from tests.serving.answers import read_answer, read_answers
 from tests.serving.conversations import request
-from trio_evserver.files.disk import Capabilities
+from trio_evserver.files.capabilities import Capabilities
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.target import resolve
 from trio_evserver.serving.options import Options

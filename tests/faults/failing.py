@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from trio_evserver.files import disk as disk_module
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 
 
 class Fault(NamedTuple):

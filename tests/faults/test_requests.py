@@ -10,7 +10,8 @@ import trio.testing
 
 from tests.faults.failing import DELAY, FAULTS, LASTING, Failing, Fault, failing_disk
 from tests.files.making import descriptors
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options

@@ -17,7 +17,8 @@ from tests.serving.answers import read_answers
 from tests.serving.conversations import hear_all, request
 from trio_evserver.files import read_ahead as read_ahead_module
 from trio_evserver.files import region_reader as region_reader_module
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.serving import socket_transport as transport_module
 from trio_evserver.serving.attendants import converse

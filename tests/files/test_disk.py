@@ -12,8 +12,14 @@ import pytest
 
 from tests.files.making import descriptors
 from trio_evserver.files import openat2
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.identity import identity_of, is_directory, is_regular
+from trio_evserver.files.kernel_readahead import KernelReadahead
+
+NOWHERE = os.makedev(4095, 1)
+"""A device that nothing is on."""
+PAGE = 4096  # bytes, of a file, as the disk looks at it
 
 
 @pytest.fixture
@@ -244,7 +250,7 @@ def test_a_writer_cannot_win_a_race(
 def test_a_kernel_without_openat2(root: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """ENOSYS, or EPERM from a seccomp profile: found by trying it, and walked instead."""
     for code in (errno.ENOSYS, errno.EPERM):
-        monkeypatch.setattr(Disk, "_openat2", failing_openat2(code, resolve=0))
+        monkeypatch.setattr(openat2, "open_at", failing_openat2(code, resolve=0))
         disk = Disk()
         assert not disk.has_openat2
         assert outcome(partial(disk.open_beneath, root, b"dir/up", follow=True)) == b"a"
@@ -253,7 +259,7 @@ def test_a_kernel_without_openat2(root: int, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_kernel_without_resolve_cached(root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux 5.6 to 5.11 contain paths, and say EINVAL to RESOLVE_CACHED: nothing is then tried at once."""
-    monkeypatch.setattr(Disk, "_openat2", failing_openat2(errno.EINVAL, resolve=openat2.CACHED))
+    monkeypatch.setattr(openat2, "open_at", failing_openat2(errno.EINVAL, resolve=openat2.CACHED))
     disk = Disk()
     if not disk.has_openat2:
         pytest.skip("no openat2 here")
@@ -267,12 +273,12 @@ def test_a_kernel_without_resolve_cached(root: int, tmp_path: Path, monkeypatch:
 
 def failing_openat2(code: int, *, resolve: int) -> Callable[..., int]:
     """An openat2 that fails where it is called with all the flags `resolve`."""
-    real = Disk._openat2
+    real = openat2.open_at
 
-    def call(self: Disk, syscall: Callable[..., int], root: int, path: bytes, flags: int, *rest: int) -> int:
+    def call(syscall: Callable[..., int], root: int, path: bytes, flags: int, how: int) -> int:
         if flags & resolve == resolve:
             raise OSError(code, os.strerror(code))
-        return real(self, syscall, root, path, flags, *rest)
+        return real(syscall, root, path, flags, how)
 
     return call
 
@@ -282,15 +288,15 @@ def test_a_rename_under_way_is_waited_for(root: int, monkeypatch: pytest.MonkeyP
     disk = Disk()
     if not disk.has_openat2:
         pytest.skip("no openat2 here")
-    real, refusals = Disk._openat2, [3]
+    real, refusals = openat2.open_at, [3]
 
-    def racing(self: Disk, *call: object) -> int:
+    def racing(*call: object) -> int:
         refusals[0] -= 1
         if refusals[0] >= 0:
             raise BlockingIOError(errno.EAGAIN, "rename")
-        return real(self, *call)  # type: ignore[arg-type]  # it is called as the real one is
+        return real(*call)  # type: ignore[arg-type]  # it is called as the real one is
 
-    monkeypatch.setattr(Disk, "_openat2", racing)
+    monkeypatch.setattr(openat2, "open_at", racing)
     assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == b"a"
     refusals[0] = 10_000
     assert outcome(lambda: disk.open_beneath(root, b"dir/up", follow=True)) == errno.EAGAIN
@@ -510,18 +516,92 @@ def test_what_was_begun_has_come(
 
     monkeypatch.setattr(os, "preadv", asks)
     disk = Disk()
-    assert disk.has_come(pages, 140_000, 5) == (missing is None)
+    assert disk.has_come(pages, NOWHERE, 140_000, 5) == (missing is None)
     assert asked == places
     asked.clear()
-    assert disk.has_come(pages, 1, 5) != (missing == 5)
+    assert disk.has_come(pages, NOWHERE, 1, 5) != (missing == 5)
     assert asked == [5]
     disk.shutdown()
 
 
 def test_what_has_come_to_an_end(disk: Disk, pages: int) -> None:
     """A file that was cut short, or a descriptor that is none, has nothing there."""
-    assert not disk.has_come(pages, 7 * 2**20, 0)
-    assert not disk.has_come(-1, 1, 0)
+    assert not disk.has_come(pages, NOWHERE, 7 * 2**20, 0)
+    assert not disk.has_come(-1, NOWHERE, 1, 0)
+
+
+class Asks:
+    """preadv(2) of a file none of which is there but what has `come`: which pages of it were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self.come = 0
+
+    def __call__(self, descriptor: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        assert flags == os.RWF_NOWAIT
+        pages = -(-sum(map(len, buffers)) // PAGE)
+        self.asked.append((offset // PAGE, pages))
+        if offset >= self.come:
+            raise BlockingIOError(errno.EAGAIN, "cold")
+        return min(sum(map(len, buffers)), self.come - offset)
+
+
+@pytest.fixture
+def windows(pages: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """A disk whose device has known windows, the shortest that are of use."""
+    disk = Disk()
+    disk.tells_residency(pages, NOWHERE)
+    if repr(disk).endswith("sendfile=False>") or NOWHERE not in disk._with_nowait:
+        pytest.skip("this system does not tell which pages are in memory")
+    readahead = KernelReadahead(disk.mounts, release="6.18")
+    monkeypatch.setattr(readahead, "_longest_window", lambda device: 32)
+    monkeypatch.setattr(disk, "_readahead", readahead)
+    yield disk
+    disk.shutdown()
+
+
+def test_a_file_is_begun_window_by_window(windows: Disk, pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first pages are asked for, and then what is marked, as far as it goes; what is there is not."""
+    asks = Asks()
+    monkeypatch.setattr(os, "preadv", asks)
+    with pytest.raises(BlockingIOError) as raised:
+        windows.begin(pages, NOWHERE, 40 * PAGE)
+    assert raised.value.errno == errno.EAGAIN
+    assert asks.asked == [(0, 4), (4, 1), (8, 1)]
+    asks.asked.clear()
+    asks.come = PAGE
+    windows.begin(pages, NOWHERE, 40 * PAGE)
+    assert asks.asked == [(0, 4)]
+    asks.asked.clear()
+    windows.begin(pages, NOWHERE, 8 * PAGE)
+    windows.begin(pages, NOWHERE + 1, 40 * PAGE)  # of which it is not known that it can be asked
+    assert asks.asked == []
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_file_on_trial(windows: Disk, pages: int, monkeypatch: pytest.MonkeyPatch, is_whole: bool) -> None:
+    """The first that seem to have come are looked at page by page. If one is not whole it has not come, and
+    the next are asked for at once.
+    """
+    asks = Asks()
+    monkeypatch.setattr(os, "preadv", asks)
+    length = 16 * PAGE + 1
+    with pytest.raises(BlockingIOError):
+        windows.begin(pages, NOWHERE, length)
+    asks.asked.clear()
+    asks.come = length
+    if not is_whole:
+        monkeypatch.setattr(windows, "cached_length", lambda *question: length - 1)
+    assert windows.has_come(pages, NOWHERE, length, 0) == is_whole
+    asks.asked.clear()
+    asks.come = 0
+    if is_whole:
+        with pytest.raises(BlockingIOError):
+            windows.begin(pages, NOWHERE, length)
+        assert asks.asked
+    else:
+        windows.begin(pages, NOWHERE, length)
+        assert asks.asked == []
 
 
 def test_a_probe_that_fails(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from tests.files.making import (
 )
 from tests.files.making import describe as describe_plainly
 from trio_evserver.files.cache_entry import ENTRY_COST
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.opened import Opened

@@ -39,6 +39,7 @@ class ColdDisk(Disk):
         self.come: set[int] = set()
         """The descriptors of files of which has come what was begun to be read."""
         self.looks = 0
+        self.begun: list[int] = []
 
     def _answer(self, length: int) -> int:
         self.asked += 1
@@ -46,13 +47,16 @@ class ColdDisk(Disk):
             raise BlockingIOError(errno.EAGAIN, "cold")
         return length
 
+    def begin(self, descriptor: int, device: int, length: int) -> None:
+        self.begun.append(length)
+
     def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
         return self._answer(length)
 
     def read_cached(self, descriptor: int, device: int, buffer: memoryview, offset: int) -> int:
         return self._answer(len(buffer))
 
-    def has_come(self, descriptor: int, length: int, offset: int) -> bool:
+    def has_come(self, descriptor: int, device: int, length: int, offset: int) -> bool:
         self.looks += 1
         return descriptor in self.come
 
@@ -114,6 +118,19 @@ async def test_few_questions_make_the_kernel_read(scene: Scene) -> None:
     assert scene.disk.asked == MOST + 1
     for file in [*files, elsewhere]:
         file.release()
+
+
+async def test_the_beginning_of_a_file_is_begun(scene: Scene) -> None:
+    """There is a better way to have that read than to ask for all of it. What was just found is not read."""
+    file = scene.open()
+    scene.ask(file, length=3000)
+    scene.ask(file, offset=1, length=2000)
+    assert scene.disk.begun == [3000]
+    scene.disk.hot = True
+    for _ in range(2):
+        scene.ask(file)
+    assert scene.disk.begun == [3000, 1000]
+    file.release()
 
 
 async def test_a_worker_makes_room_for_a_question(scene: Scene) -> None:

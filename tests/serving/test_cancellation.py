@@ -17,7 +17,8 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 from tests.conftest import BIG, TEN
 from tests.serving.answers import read_answers
 from tests.serving.conversations import NOW, open_descriptors, request, run_inline
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import FileOptions
 from trio_evserver.files.workers import RunSync
 from trio_evserver.serving import listener as listener_module

@@ -64,6 +64,9 @@ class Cold(Disk):
     def tells_residency(self, descriptor: int, device: int) -> bool:
         return True
 
+    def begin(self, descriptor: int, device: int, length: int) -> None:
+        pass
+
     def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
         self.asked += 1
         raise BlockingIOError(errno.EAGAIN, "cold")
@@ -72,7 +75,7 @@ class Cold(Disk):
         self.asked += 1
         raise BlockingIOError(errno.EAGAIN, "cold")
 
-    def has_come(self, descriptor: int, length: int, offset: int) -> bool:
+    def has_come(self, descriptor: int, device: int, length: int, offset: int) -> bool:
         return False
 
     def make_resident(self, descriptor: int, length: int, offset: int) -> None:

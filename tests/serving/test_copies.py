@@ -21,7 +21,8 @@ from tests.serving.conversations import (
     request,
     small_listener,
 )
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.memory_file import open_memory_file
 from trio_evserver.files.options import FileOptions
 from trio_evserver.semantics.resource_path import ResourcePath

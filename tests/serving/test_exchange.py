@@ -11,7 +11,8 @@ from trio.testing import MockClock
 from tests.conftest import BIG, INDEX, LONG_AGO, SECRET, TEN
 from tests.serving.answers import read_answer
 from tests.serving.conversations import DATE, NOW, opened, request, run_inline, talk
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.options import ETagSource, FileOptions
 from trio_evserver.serving.open_site import open_site
 from trio_evserver.serving.options import Options

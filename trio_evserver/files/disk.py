@@ -1,5 +1,4 @@
-"""The system calls on files, and nothing else: the only module that makes them, but for sendfile(2), which is
-the transport's.
+"""All system calls on files, and nothing else, but for sendfile(2), which is the transport's.
 
 Everything here is synchronous. A call runs in a worker thread, or on the event loop where its `cached` form
 promises not to wait for a device. The faster ways are found by trying them once, so that an old kernel, a
@@ -15,11 +14,11 @@ import os
 from contextlib import suppress
 from typing import TypeAlias
 
-import msgspec
-
 from trio_evserver.files import openat2, path_walk
 from trio_evserver.files.aligned import page_aligned
+from trio_evserver.files.capabilities import Capabilities
 from trio_evserver.files.identity import identity_of
+from trio_evserver.files.kernel_readahead import KernelReadahead
 from trio_evserver.files.mounts import MountTable
 from trio_evserver.files.open_file import OpenFile
 from trio_evserver.files.path_walk import DIRECTORY, READ
@@ -39,14 +38,6 @@ _READ_TOGETHER = 64 * 1024
 _OCTET = [bytearray(1)]
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the faster ways are tried."""
-
-    openat2: bool = True
-    nowait: bool = True
-    sendfile: bool = True
-
-
 class Disk:
     """File-system calls, by the best way at hand; each raises OSError as the call does.
 
@@ -56,6 +47,7 @@ class Disk:
 
     def __init__(self, capabilities: Capabilities = Capabilities()) -> None:
         self.mounts = MountTable()
+        self._readahead = KernelReadahead(self.mounts)
         self._waiting: openat2.Syscall | None = None
         self._resident: openat2.Syscall | None = None
         # Both names exist in Linux's C libraries alone: elsewhere the number below would be some other call.
@@ -98,7 +90,7 @@ class Disk:
         """As `open_directory`, from the kernel's name cache alone."""
         if self._resident is None:
             raise BlockingIOError
-        return self._openat2(self._resident, openat2.AT_FDCWD, path, openat2.CACHED, DIRECTORY)
+        return openat2.open_at(self._resident, openat2.AT_FDCWD, path, openat2.CACHED, DIRECTORY)
 
     def open_file(self, path: bytes) -> int:
         """A descriptor for reading the file at `path`; symbolic links are followed."""
@@ -115,7 +107,7 @@ class Disk:
         resolve = _BENEATH | (0 if follow else openat2.NO_SYMLINKS)
         for _ in range(_RENAME_RACES):
             try:
-                return self._openat2(self._waiting, root, path, resolve)
+                return openat2.open_at(self._waiting, root, path, resolve, READ)
             except BlockingIOError:
                 continue
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as for a file that is under a lease
@@ -130,28 +122,16 @@ class Disk:
             raise BlockingIOError
         resolve = _BENEATH | openat2.CACHED | openat2.NO_XDEV | (0 if follow else openat2.NO_SYMLINKS)
         try:
-            return self._openat2(self._resident, root, path, resolve)
+            return openat2.open_at(self._resident, root, path, resolve, READ)
         except OSError as error:
             if error.errno == errno.EXDEV:  # another mount, or an escape: a worker finds out which
                 raise BlockingIOError from error
             raise
 
-    def _openat2(
-        self, syscall: openat2.Syscall, root: int, path: bytes, resolve: int, flags: int = READ
-    ) -> int:
-        how = openat2.how(flags, resolve)
-        while True:
-            descriptor = syscall(openat2.OPENAT2, root, path, how, openat2.SIZE)
-            if descriptor >= 0:
-                return descriptor
-            code = ctypes.get_errno()
-            if code != errno.EINTR:
-                raise OSError(code, os.strerror(code))
-
     def _knows(self, syscall: openat2.Syscall, resolve: int) -> bool:
         """Whether openat2 exists and takes these flags."""
         try:
-            descriptor = self._openat2(syscall, openat2.AT_FDCWD, b".", resolve, DIRECTORY)
+            descriptor = openat2.open_at(syscall, openat2.AT_FDCWD, b".", resolve, DIRECTORY)
         except OSError as error:
             return isinstance(error, BlockingIOError)
         os.close(descriptor)
@@ -263,6 +243,22 @@ class Disk:
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         return OpenFile(null, identity_of(os.fstat(null)), mount=b"/", local=True, close=self.close)
 
+    def begin(self, descriptor: int, device: int, length: int) -> None:
+        """Have the kernel begin to read the first `length` bytes of a file, where there is a better way than
+        to ask for all of them. Raises BlockingIOError, with EAGAIN, if they are not there.
+        """
+        windows = self._readahead.windows(device, length) if device in self._with_nowait else None
+        if windows is None:
+            return
+        try:
+            os.preadv(descriptor, _PROBE[: windows.asked], 0, os.RWF_NOWAIT)
+        except BlockingIOError:
+            for mark, begins in windows.marks:
+                if begins < length:
+                    with suppress(OSError):  # it is not there either
+                        os.preadv(descriptor, _OCTET, mark, os.RWF_NOWAIT)
+            raise
+
     def cached_length(self, descriptor: int, device: int, length: int, offset: int) -> int:
         """How many of `length` bytes from `offset` the page cache holds without a gap, at least 1 and at most
         4 MiB.
@@ -283,15 +279,19 @@ class Disk:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return min(count, length)
 
-    def has_come(self, descriptor: int, length: int, offset: int) -> bool:
+    def has_come(self, descriptor: int, device: int, length: int, offset: int) -> bool:
         """Whether what a question began to read, `length` bytes from `offset`, is there, as far as a few
         pages of it tell. What has not begun to come does now, as for a reader that goes through all of it.
         """
         last = offset + length - 1
-        for place in (*range(offset, last, _READ_TOGETHER), last):
-            try:
+        try:
+            for place in (*range(offset, last, _READ_TOGETHER), last):
                 if not os.preadv(descriptor, _OCTET, place, os.RWF_NOWAIT):
                     return False
-            except OSError:  # if it is the disk's, reading meets it, too
-                return False
-        return True
+            if offset or not self._readahead.is_on_trial(device, length):
+                return True
+            is_whole = self.cached_length(descriptor, device, length, 0) == length
+        except OSError:  # if it is the disk's, reading meets it, too
+            return False
+        self._readahead.tried(device, is_right=is_whole)
+        return is_whole

@@ -42,6 +42,10 @@ class MountTable:
         self._refresh()
         return self._types.get(device) in _LOCAL
 
+    def kind_of(self, device: int) -> str | None:
+        """The type of its file system, as of the last `is_local`; None if that is not known."""
+        return self._types.get(device)
+
     def in_memory(self, device: int) -> bool:
         """Whether reads from `device` never wait for a disk."""
         return self._types.get(device) in _IN_MEMORY

@@ -1,6 +1,8 @@
 """openat2(2), which CPython has no binding for (cpython#141878): its number, its flags and how to call it."""
 
 import ctypes
+import errno
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -42,3 +44,15 @@ def bind(library: type[ctypes.CDLL]) -> Syscall:
     syscall.restype = ctypes.c_long
     bound: Syscall = syscall
     return bound
+
+
+def open_at(syscall: Syscall, directory: int, path: bytes, resolve: int, flags: int) -> int:
+    """A descriptor of `path`, looked for from `directory`. Raises OSError."""
+    arguments = how(flags, resolve)
+    while True:
+        descriptor = syscall(OPENAT2, directory, path, arguments, SIZE)
+        if descriptor >= 0:
+            return descriptor
+        code = ctypes.get_errno()
+        if code != errno.EINTR:
+            raise OSError(code, os.strerror(code))

@@ -34,7 +34,8 @@ _NEVER: Final = -math.inf
 _UNKNOWN: Final = (0, _NEVER)
 _MOST_REMEMBERED: Final = 64  # parts of one file
 # So many questions may be out, of what the event loop looks for again. With what the threads are at they are
-# to fit into the queue of a device, which takes 64 requests at the least; each is one request or two.
+# to fit into the queue of a device, which takes 64 requests at the least; each is one request to four, of
+# which those that wait in the queue are put together.
 _MOST_EXPECTED: Final = 16
 _PATIENCE: Final = 0.01  # seconds that a disk has to bring what the event loop looks for again
 
@@ -124,6 +125,8 @@ class PageCache:
             return 0
         device = file.identity.device
         try:
+            if not region.offset:
+                self._disk.begin(file.descriptor, device, region.length)
             found = self._disk.cached_length(file.descriptor, device, region.length, region.offset)
         except BlockingIOError as error:
             self._note_miss(file, region.offset, error)
@@ -199,7 +202,7 @@ class PageCache:
         for _ in range(len(self._expected)):
             warming = self._expected.popleft()
             file, region = warming.file, warming.region
-            if self._disk.has_come(file.descriptor, region.length, region.offset):
+            if self._disk.has_come(file.descriptor, file.identity.device, region.length, region.offset):
                 file.release()
                 self._workers.arrived(file.mount)
                 self._end(warming, None)

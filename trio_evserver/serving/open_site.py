@@ -9,7 +9,8 @@ from functools import partial
 
 import trio
 
-from trio_evserver.files.disk import Capabilities, Disk
+from trio_evserver.files.capabilities import Capabilities
+from trio_evserver.files.disk import Disk
 from trio_evserver.files.document_root import DocumentRoot
 from trio_evserver.files.file_cache import FileCache
 from trio_evserver.files.first_read import FirstRead

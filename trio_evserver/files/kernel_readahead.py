@@ -1,0 +1,114 @@
+"""How to ask for a cold file so that the kernel reads it in large folios.
+
+If it is asked for all of it at once the kernel allocates each page, accounts for it and puts it into the page
+cache by itself. If it is asked for little it reads a first window of a few pages, and marks the one behind
+what was asked for. To ask for a marked page begins the next window, two or four times as long, in folios of
+four times as many pages, and with a mark where it begins. So 256 KiB are 12 to 15 folios instead of 64, which
+takes half of the time, or less, and half of it where they are sent. It is 3 or 4 requests to the device
+instead of 1, but where it is busy: there the kernel puts together what is adjacent.
+
+Source: mm/readahead.c of Linux 6.18 (`get_init_ra_size`, `get_next_ra_size`, `page_cache_async_ra`,
+`page_cache_ra_order`), which has been like this since 6.17. As another kernel may have other windows, the
+first few files of each device are looked at when they have come: if one is not whole, the files of this
+device are asked for all at once from then on.
+"""
+
+import os
+import re
+from mmap import PAGESIZE
+from typing import Final
+
+import msgspec
+
+from trio_evserver.files.mounts import MountTable
+
+_SINCE: Final = (6, 17)
+_WITH_LARGE_FOLIOS: Final = frozenset({"ext4", "xfs"})
+# What is longer is read by several workers at the same time, each its part.
+_LONGEST: Final = 512 * 1024
+# Of the device itself; of a partition, the disk's; of what is not on one device. In KiB.
+_SETTINGS: Final = (
+    "dev/block/{}/queue/read_ahead_kb", "dev/block/{}/../queue/read_ahead_kb", "class/bdi/{}/read_ahead_kb",
+)  # fmt: skip
+_TRIALS: Final = 8
+
+
+class Windows(msgspec.Struct, frozen=True):
+    """`asked`: how many pages to ask for at first. `marks`: the bytes to ask for then, one by one, and where
+    the windows that are read for them begin.
+    """
+
+    asked: int
+    marks: tuple[tuple[int, int], ...]
+
+
+class KernelReadahead:
+    """The windows of each device."""
+
+    def __init__(self, mounts: MountTable, *, release: str | None = None, settings: str = "/sys") -> None:
+        """`release` is the kernel's, as uname(2) has it; `settings` is where sysfs(5) is mounted."""
+        self._mounts = mounts
+        self._settings = settings
+        self._has_windows = version(os.uname().release if release is None else release) >= _SINCE
+        self._windows: dict[int, Windows | None] = {}
+        self._trials: dict[int, int] = {}  # that are left
+
+    def __repr__(self) -> str:
+        return f"<KernelReadahead of {len(self._windows)} devices>"
+
+    def windows(self, device: int, length: int) -> Windows | None:
+        """How to ask for the first `length` bytes of a file of `device`; None: for all of them at once."""
+        if device not in self._windows:
+            self._windows[device] = windows_of(self._longest_window(device))
+            self._trials[device] = _TRIALS
+        windows = self._windows[device]
+        return windows if windows is not None and windows.marks[0][1] < length <= _LONGEST else None
+
+    def is_on_trial(self, device: int, length: int) -> bool:
+        """Whether it is yet to be seen that so many bytes come whole."""
+        return self._trials.get(device, 0) > 0 and self.windows(device, length) is not None
+
+    def tried(self, device: int, *, is_right: bool) -> None:
+        """What was asked for like this has come, whole or not."""
+        self._trials[device] -= 1
+        if not is_right:
+            self._windows[device] = None
+
+    def _longest_window(self, device: int) -> int:
+        """How many pages of a file of this device it has at most; 0 if that is not known, or of no use."""
+        if not self._has_windows or self._mounts.kind_of(device) not in _WITH_LARGE_FOLIOS:
+            return 0
+        number = f"{os.major(device)}:{os.minor(device)}"
+        for setting in _SETTINGS:
+            try:
+                with open(os.path.join(self._settings, setting.format(number)), "rb") as file:
+                    return int(file.read()) * 1024 // PAGESIZE
+            except (OSError, ValueError):
+                continue
+        return 0
+
+
+def version(release: str) -> tuple[int, int]:
+    """The first two numbers of a kernel's release; two noughts if it has none."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def windows_of(longest: int) -> Windows | None:
+    """The windows where the longest has so many pages; None where they are too short to be of use."""
+    if longest < 32:
+        return None
+    # Where they grow soon enough the first is short, since its pages are single.
+    asked, size = (1, 4) if longest >= 128 else (4, 8)
+    marks = []
+    mark, begins, order = asked, size, 0
+    while begins * PAGESIZE < _LONGEST:
+        marks.append((mark * PAGESIZE, begins * PAGESIZE))
+        size = min(size * (4 if size < longest // 16 else 2), longest)
+        order += 2
+        whole = (begins + size) >> order << order  # it ends where a folio of this order would
+        if whole > begins:
+            size = whole - begins
+        order = min(order, size.bit_length() - 1)
+        mark, begins = begins, begins + size
+    return Windows(asked, tuple(marks))

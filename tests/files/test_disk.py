@@ -555,7 +555,7 @@ def windows(pages: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         pytest.skip("this system does not tell which pages are in memory")
     readahead = KernelReadahead(disk.mounts, release="6.18")
     monkeypatch.setattr(readahead, "_longest_window", lambda device: 32)
-    monkeypatch.setattr(disk, "_readahead", readahead)
+    monkeypatch.setattr(disk, "readahead", readahead)
     yield disk
     disk.shutdown()
 

@@ -111,6 +111,15 @@ def test_an_older_kernel(settings: Settings) -> None:
     assert asked(settings.readahead("6.17.0-rc1"), DISK) == 4
 
 
+@pytest.mark.parametrize(
+    ("device", "expected"), [(DISK, 256), (PARTITION, 256), (SEVERAL, 0), (os.makedev(9, 9), 0)]
+)
+def test_queues(settings: Settings, device: int, expected: int) -> None:
+    """A disk has one, and its partitions have none of their own."""
+    settings.of_disk.with_name("nr_requests").write_text("256\n")
+    assert settings.readahead("2.6").queue_length(device) == expected
+
+
 @pytest.mark.parametrize("said", [None, "", "much\n", "0\n"])
 def test_a_setting_that_says_nothing(settings: Settings, said: str | None) -> None:
     """Where it is missing, or no number, or readahead is off, all of a file is asked for at once."""
@@ -176,7 +185,7 @@ def test_a_real_file_comes_whole(tmp_path: Path, size: int) -> None:
     try:
         device = os.fstat(descriptor).st_dev
         disk.mounts.is_local(device)
-        if not disk.tells_residency(descriptor, device) or disk._readahead.windows(device, size) is None:
+        if not disk.tells_residency(descriptor, device) or disk.readahead.windows(device, size) is None:
             pytest.skip("this kernel or file system has no such windows, or does not tell about its pages")
         os.fsync(descriptor)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -190,7 +199,7 @@ def test_a_real_file_comes_whole(tmp_path: Path, size: int) -> None:
             time.sleep(0.005)
         assert all(resident(descriptor, size))
         assert disk.has_come(descriptor, device, size, 0)
-        assert disk._readahead.windows(device, size) is not None, "the trial was passed"
+        assert disk.readahead.windows(device, size) is not None, "the trial was passed"
         disk.begin(descriptor, device, size)  # it is there: nothing is raised
     finally:
         os.close(descriptor)

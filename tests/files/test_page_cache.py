@@ -15,8 +15,11 @@ from tests.files.making import make_workers, until_idle
 from trio_evserver.files.disk import Disk
 from trio_evserver.files.gate import Gate
 from trio_evserver.files.identity import identity_of
+from trio_evserver.files.kernel_readahead import KernelReadahead
+from trio_evserver.files.mounts import MountTable
 from trio_evserver.files.open_file import OpenFile
-from trio_evserver.files.page_cache import PageCache, Warming
+from trio_evserver.files.page_cache import PageCache, most_expected
+from trio_evserver.files.warming import Warmer, Warming
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Region
 
@@ -26,11 +29,23 @@ MOST = 4
 ELSEWHERE = b"/elsewhere"
 
 
+class Queue(KernelReadahead):
+    """A device whose queue takes so many requests."""
+
+    def __init__(self, mounts: MountTable, length: int) -> None:
+        super().__init__(mounts, release="")
+        self.length = length
+
+    def queue_length(self, device: int) -> int:
+        return self.length
+
+
 class ColdDisk(Disk):
     """A disk whose page cache is empty until a worker has waited for it, which it does once it is let go."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.readahead = Queue(self.mounts, 64)
         self.asked = 0
         self.hot = False
         self.waits = 0
@@ -78,6 +93,7 @@ class Scene:
         self.workers = workers
         self.closed = 0
         self.cache = PageCache(self.disk, workers, enabled=True, clock=lambda: self.now)
+        self.warmer = Warmer(self.disk, workers, self.cache, clock=lambda: self.now)
 
     def open(self, mount: bytes = b"/") -> OpenFile:
         descriptor = os.open(self.path, os.O_RDONLY)
@@ -234,14 +250,14 @@ async def test_many_wait_for_one_part(scene: Scene) -> None:
     file = scene.open()
     async with trio.open_nursery() as nursery:
         for _ in range(20):
-            nursery.start_soon(over, scene.cache.warm(file, Region(0, 1000)))
-        nursery.start_soon(over, scene.cache.warm(file, Region(0, 2000)))
+            nursery.start_soon(over, scene.warmer.warm(file, Region(0, 1000)))
+        nursery.start_soon(over, scene.warmer.warm(file, Region(0, 2000)))
         await trio.testing.wait_all_tasks_blocked()
         scene.disk.go.set()
     assert scene.disk.waits == 2
     assert scene.ask(file) == 1000
     assert scene.disk.asked == 0
-    await over(scene.cache.warm(file, Region(0, 1000)))
+    await over(scene.warmer.warm(file, Region(0, 1000)))
     assert scene.disk.waits == 3, "the next one waits anew"
     file.release()
     assert scene.closed == 1
@@ -250,7 +266,7 @@ async def test_many_wait_for_one_part(scene: Scene) -> None:
 async def test_whoever_waits_may_leave(scene: Scene) -> None:
     """The worker goes on for the others, and the file stays open for it."""
     file = scene.open()
-    warming = scene.cache.warm(file, Region(0, 1000))
+    warming = scene.warmer.warm(file, Region(0, 1000))
     with trio.move_on_after(0):
         await over(warming)
     file.release()
@@ -266,7 +282,7 @@ async def test_a_disk_that_fails(scene: Scene) -> None:
     file = scene.open()
     scene.disk.error = OSError(errno.EIO, "broken")
     scene.disk.go.set()
-    await over(scene.cache.warm(file, Region(0, 1000)))
+    await over(scene.warmer.warm(file, Region(0, 1000)))
     assert scene.ask(file) == 0
     assert scene.disk.asked == 1
     file.release()
@@ -280,8 +296,9 @@ class Looks:
         self.is_looking = True
         self.calls: list[Callable[[bool], None]] = []
         self.cache = PageCache(
-            scene.disk, scene.workers, enabled=True, after_look=self.after_look, clock=lambda: scene.now
+            scene.disk, scene.workers, enabled=True, looks_again=True, clock=lambda: scene.now
         )
+        self.warmer = Warmer(scene.disk, scene.workers, self.cache, self.after_look, lambda: scene.now)
 
     def after_look(self, call: Callable[[bool], None]) -> bool:
         if self.is_looking:
@@ -296,7 +313,7 @@ class Looks:
     def warm(self, file: OpenFile) -> Warming:
         """What is not there when it is asked about."""
         assert self.cache.length(file, Region(0, 1000)) == 0
-        return self.cache.warm(file, Region(0, 1000))
+        return self.warmer.warm(file, Region(0, 1000))
 
 
 async def test_what_comes_soon_no_worker_waits_for(scene: Scene) -> None:
@@ -309,7 +326,7 @@ async def test_what_comes_soon_no_worker_waits_for(scene: Scene) -> None:
     told: list[int] = []
     for number, warming in enumerate(warmings):
         warming.then(partial(told.append, number))
-    assert looks.cache.warm(files[0], Region(0, 1000)) is warmings[0], "once for all who want it"
+    assert looks.warmer.warm(files[0], Region(0, 1000)) is warmings[0], "once for all who want it"
     assert len(looks.calls) == 1
     looks.end()
     assert told == []
@@ -376,7 +393,7 @@ async def test_a_part_that_was_not_asked_about(scene: Scene) -> None:
     looks = Looks(scene)
     scene.disk.go.set()
     file, other = scene.open(), scene.open()
-    await over(looks.cache.warm(file, Region(0, 1000)))
+    await over(looks.warmer.warm(file, Region(0, 1000)))
     looks.is_looking = False
     await over(looks.warm(other))
     await until_idle(scene.workers)
@@ -385,26 +402,122 @@ async def test_a_part_that_was_not_asked_about(scene: Scene) -> None:
     other.release()
 
 
+@pytest.mark.parametrize(
+    ("queue", "expected"), [(0, 16), (32, 16), (64, 16), (128, 16), (192, 21), (256, 32), (1023, 64)]
+)
+def test_how_many_may_be_out(queue: int, expected: int) -> None:
+    """Six requests each, besides those of the threads. Where the queue is short or unknown they are a few
+    all the same, as what waits in it is put together, and never more than are of use.
+    """
+    assert most_expected(queue) == expected
+
+
 async def test_how_many_are_expected(scene: Scene) -> None:
-    """What is out at a time fits into the queue of a device; what has come makes room."""
+    """What is out at a time fits into the queue of a device; what has come makes room, for the first."""
     looks = Looks(scene)
     files = [scene.open() for _ in range(20)]
     warmings = [looks.warm(file) for file in files]
     assert scene.disk.asked == 16
     scene.disk.come.add(files[0].descriptor)
     looks.end()
+    assert scene.disk.asked == 17
     late = [scene.open(), scene.open()]
     for file in late:
         assert looks.cache.length(file, Region(0, 1000)) == 0
     assert scene.disk.asked == 17
-    looks.cache.close()
+    scene.disk.come |= {file.descriptor for file in files[1:17]}
+    for done, asked in [(17, 20), (17, 20)]:
+        looks.end()
+        assert [warming.is_over for warming in warmings] == [True] * done + [False] * (20 - done)
+        assert scene.disk.asked == asked
+    looks.warmer.close()
+    assert all(warming.is_over for warming in warmings)
+    assert scene.disk.waits == 0
+    for file in [*files, *late]:
+        file.release()
+    assert scene.closed == 22
+
+
+async def test_a_worker_waits_for_what_nobody_could_ask_for(scene: Scene) -> None:
+    """Those whose turn to be asked for has not come within a hundredth of a second, nothing having come."""
+    looks = Looks(scene)
+    files = [scene.open() for _ in range(18)]
+    warmings = [looks.warm(file) for file in files]
+    scene.now = 100.005
+    looks.end()
+    assert scene.disk.asked == 16
+    await trio.testing.wait_all_tasks_blocked()
+    assert scene.disk.waits == 0
+    scene.now = 100.011
+    looks.end()
+    assert not looks.calls, "workers wait for all of them"
     scene.disk.go.set()
     for warming in warmings:
         await over(warming)
     await until_idle(scene.workers)
-    for file in [*files, *late]:
+    assert (scene.disk.asked, scene.disk.waits) == (16, 18)
+    for file in files:
         file.release()
-    assert scene.closed == 22
+    assert scene.closed == 18
+
+
+async def test_who_waits_to_be_asked_for_waits_longer_where_others_come(scene: Scene) -> None:
+    """The disk is fast, and the queue moves: a tenth of a second."""
+    looks = Looks(scene)
+    files = [scene.open() for _ in range(20)]
+    warmings = [looks.warm(file) for file in files]
+    scene.disk.come |= {file.descriptor for file in files[:2]}
+    scene.now = 100.05
+    looks.end()
+    assert scene.disk.asked == 18
+    scene.disk.come.add(files[16].descriptor)
+    scene.now = 100.1
+    looks.end()
+    scene.disk.go.set()
+    await over(warmings[19])
+    assert scene.disk.asked == 18
+    for warming in warmings:
+        looks.end(is_idle=True)
+        await over(warming)
+    await until_idle(scene.workers)
+    for file in files:
+        file.release()
+    assert scene.closed == 20
+
+
+async def test_what_is_found_when_it_is_asked_for_late(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have come meanwhile; a worker waits for the rest of it, and for what cannot be asked for."""
+    looks = Looks(scene)
+    scene.disk.go.set()
+    files = [scene.open() for _ in range(20)]
+    warmings = [looks.warm(file) for file in files]
+    found: dict[int, int | OSError] = {
+        files[16].descriptor: 1000,
+        files[17].descriptor: 10,
+        files[18].descriptor: OSError(errno.EIO, "broken"),
+        files[19].descriptor: BlockingIOError("who knows"),
+    }
+
+    def answer(descriptor: int, device: int, length: int, offset: int) -> int:
+        said = found[descriptor]
+        if isinstance(said, OSError):
+            raise said
+        return said
+
+    monkeypatch.setattr(scene.disk, "cached_length", answer)
+    scene.disk.come |= {file.descriptor for file in files[:4]}
+    looks.end()
+    assert [number for number, warming in enumerate(warmings) if warming.is_over] == [0, 1, 2, 3, 16]
+    for warming in warmings[17:]:
+        await over(warming)
+    await until_idle(scene.workers)
+    assert scene.disk.waits == 3
+    looks.warmer.close()
+    for file in files:
+        file.release()
+    assert scene.closed == 20
 
 
 async def test_nobody_looks_any_more(scene: Scene) -> None:
@@ -412,7 +525,7 @@ async def test_nobody_looks_any_more(scene: Scene) -> None:
     looks = Looks(scene)
     file = scene.open()
     warming = looks.warm(file)
-    looks.cache.close()
+    looks.warmer.close()
     assert warming.is_over
     assert looks.cache.length(file, Region(0, 1000)) == 0
     looks.end()
@@ -425,12 +538,12 @@ async def test_a_disk_that_is_busy(
 ) -> None:
     """The queue is full, or the wait too long: all who wait are refused, and the file is given back."""
     workers = Workers(Gate(1, queue=1, patience=3), nursery)
-    cache = PageCache(scene.disk, workers, enabled=True)
+    warmer = Warmer(scene.disk, workers, PageCache(scene.disk, workers, enabled=True))
     files = [scene.open() for _ in range(3)]
-    begun = cache.warm(files[0], Region(0, 1000))
-    waits = cache.warm(files[1], Region(0, 1000))
+    begun = warmer.warm(files[0], Region(0, 1000))
+    waits = warmer.warm(files[1], Region(0, 1000))
     for _ in range(2):
-        refused = cache.warm(files[2], Region(0, 1000)).refused
+        refused = warmer.warm(files[2], Region(0, 1000)).refused
         assert refused is not None
         assert "full" in refused.reason
     for file in files:

@@ -47,7 +47,7 @@ class Disk:
 
     def __init__(self, capabilities: Capabilities = Capabilities()) -> None:
         self.mounts = MountTable()
-        self._readahead = KernelReadahead(self.mounts)
+        self.readahead = KernelReadahead(self.mounts)
         self._waiting: openat2.Syscall | None = None
         self._resident: openat2.Syscall | None = None
         # Both names exist in Linux's C libraries alone: elsewhere the number below would be some other call.
@@ -247,7 +247,7 @@ class Disk:
         """Have the kernel begin to read the first `length` bytes of a file, where there is a better way than
         to ask for all of them. Raises BlockingIOError, with EAGAIN, if they are not there.
         """
-        windows = self._readahead.windows(device, length) if device in self._with_nowait else None
+        windows = self.readahead.windows(device, length) if device in self._with_nowait else None
         if windows is None:
             return
         try:
@@ -288,10 +288,10 @@ class Disk:
             for place in (*range(offset, last, _READ_TOGETHER), last):
                 if not os.preadv(descriptor, _OCTET, place, os.RWF_NOWAIT):
                     return False
-            if offset or not self._readahead.is_on_trial(device, length):
+            if offset or not self.readahead.is_on_trial(device, length):
                 return True
             is_whole = self.cached_length(descriptor, device, length, 0) == length
         except OSError:  # if it is the disk's, reading meets it, too
             return False
-        self._readahead.tried(device, is_right=is_whole)
+        self.readahead.tried(device, is_right=is_whole)
         return is_whole

@@ -26,10 +26,8 @@ _SINCE: Final = (6, 17)
 _WITH_LARGE_FOLIOS: Final = frozenset({"ext4", "xfs"})
 # What is longer is read by several workers at the same time, each its part.
 _LONGEST: Final = 512 * 1024
-# Of the device itself; of a partition, the disk's; of what is not on one device. In KiB.
-_SETTINGS: Final = (
-    "dev/block/{}/queue/read_ahead_kb", "dev/block/{}/../queue/read_ahead_kb", "class/bdi/{}/read_ahead_kb",
-)  # fmt: skip
+# Of the device itself; of a partition, the disk's; of what is not on one device.
+_SETTINGS: Final = ("dev/block/{}/queue/{}", "dev/block/{}/../queue/{}", "class/bdi/{}/{}")
 _TRIALS: Final = 8
 
 
@@ -43,7 +41,7 @@ class Windows(msgspec.Struct, frozen=True):
 
 
 class KernelReadahead:
-    """The windows of each device."""
+    """What is known of devices: their windows, and how much they can be asked for."""
 
     def __init__(self, mounts: MountTable, *, release: str | None = None, settings: str = "/sys") -> None:
         """`release` is the kernel's, as uname(2) has it; `settings` is where sysfs(5) is mounted."""
@@ -78,11 +76,18 @@ class KernelReadahead:
         """How many pages of a file of this device it has at most; 0 if that is not known, or of no use."""
         if not self._has_windows or self._mounts.kind_of(device) not in _WITH_LARGE_FOLIOS:
             return 0
+        return self._setting(device, "read_ahead_kb") * 1024 // PAGESIZE
+
+    def queue_length(self, device: int) -> int:
+        """How many requests the queue of a device takes before who has more waits; 0 if that is not known."""
+        return self._setting(device, "nr_requests")
+
+    def _setting(self, device: int, name: str) -> int:
         number = f"{os.major(device)}:{os.minor(device)}"
-        for setting in _SETTINGS:
+        for place in _SETTINGS:
             try:
-                with open(os.path.join(self._settings, setting.format(number)), "rb") as file:
-                    return int(file.read()) * 1024 // PAGESIZE
+                with open(os.path.join(self._settings, place.format(number, name)), "rb") as file:
+                    return int(file.read())
             except (OSError, ValueError):
                 continue
         return 0

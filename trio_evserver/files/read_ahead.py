@@ -20,10 +20,10 @@ from trio_evserver.files.chunk_plan import Chunk, Chunks, plan
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.lease import Lease
 from trio_evserver.files.options import FileOptions
-from trio_evserver.files.page_cache import AfterLook
 from trio_evserver.files.read_memory import ReadMemory
 from trio_evserver.files.region_reader import LONGEST_SPAN, FileChangedError, RegionReader
 from trio_evserver.files.span import Span
+from trio_evserver.files.warming import AfterLook
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
@@ -40,7 +40,7 @@ class ReadAhead:
     def __init__(
         self, disk: Disk, workers: Workers, options: FileOptions, after_look: AfterLook | None = None
     ) -> None:
-        """`after_look` as of `PageCache`."""
+        """`after_look` as of `Warmer`."""
         cached, size = options.cached_reads, options.chunk_size
         self.reader = RegionReader(disk, workers, cached_reads=cached, chunk_size=size, after_look=after_look)
         self.memory = ReadMemory(options.read_ahead_memory)

@@ -12,8 +12,9 @@ from typing import Final
 from trio_evserver.files.aligned import page_aligned
 from trio_evserver.files.disk import Buffer, Disk
 from trio_evserver.files.open_file import OpenFile
-from trio_evserver.files.page_cache import AfterLook, PageCache, Warming
+from trio_evserver.files.page_cache import PageCache
 from trio_evserver.files.span import Span
+from trio_evserver.files.warming import AfterLook, Warmer, Warming
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Parts, Region
 
@@ -48,11 +49,15 @@ class RegionReader:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`cached_reads`: the page cache is asked on the event loop, for `chunk_size` bytes at a time at
-        most. `after_look` as of `PageCache`. `clock` tells seconds.
+        most. `after_look` as of `Warmer`. `clock` tells seconds.
         """
         self._disk = disk
         self._workers = workers
-        self._page_cache = PageCache(disk, workers, enabled=cached_reads, after_look=after_look, clock=clock)
+        looks_again = after_look is not None
+        self._page_cache = PageCache(
+            disk, workers, enabled=cached_reads, looks_again=looks_again, clock=clock
+        )
+        self._warmer = Warmer(disk, workers, self._page_cache, after_look, clock)
         self._without_sendfile: set[int] = set()  # devices
         # One for all replies: it stays in the processor's cache, and no page of it is ever cleared again.
         self._buffer = page_aligned(min(chunk_size, _MOST_CACHED))
@@ -88,7 +93,7 @@ class RegionReader:
         short = self.short(file, body)
         if short is None or short.length > _LONGEST_WARMED:
             return None
-        return self._page_cache.warm(file, short)
+        return self._warmer.warm(file, short)
 
     def find_span(self, file: OpenFile, region: Region, *, current: bool = False) -> Span | None:
         """What the page cache holds of the beginning of `region`, at least a byte, where it can be sent in
@@ -132,7 +137,7 @@ class RegionReader:
 
     def close(self) -> None:
         """Nothing is waited for any more."""
-        self._page_cache.close()
+        self._warmer.close()
 
     async def read(self, file: OpenFile, region: Region) -> Buffer:
         """The bytes of `region`, read in a worker; takes over one use of the file for as long as it reads."""

@@ -13,8 +13,8 @@ from typing import Final
 
 import trio
 
-from trio_evserver.files.page_cache import Warming
 from trio_evserver.files.region_reader import FileChangedError
+from trio_evserver.files.warming import Warming
 from trio_evserver.http1.connection import Connection, Event
 from trio_evserver.http1.errors import RemoteProtocolError
 from trio_evserver.semantics.message import Refusal, Request, Response

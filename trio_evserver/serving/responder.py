@@ -8,10 +8,10 @@ import trio
 
 from trio_evserver.files.disk import Buffer
 from trio_evserver.files.lease import Lease
-from trio_evserver.files.page_cache import Warming
 from trio_evserver.files.read_ahead import ReadAhead, Reading
 from trio_evserver.files.region_reader import FileChangedError
 from trio_evserver.files.span import Span
+from trio_evserver.files.warming import Warming
 from trio_evserver.http1.response_head import render_fields, status_line
 from trio_evserver.semantics.fields import FieldLines
 from trio_evserver.semantics.http_date import format_http_date

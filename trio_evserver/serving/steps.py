@@ -5,7 +5,7 @@ from enum import Enum
 from typing import TypeAlias, Union
 
 from trio_evserver.files.lease import Lease
-from trio_evserver.files.page_cache import Warming
+from trio_evserver.files.warming import Warming
 from trio_evserver.serving.transport import Transport
 
 # So much of what the peer is still sending is read.

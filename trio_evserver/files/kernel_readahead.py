@@ -9,7 +9,7 @@ instead of 1, but where it is busy: there the kernel puts together what is adjac
 
 Source: mm/readahead.c of Linux 6.18 (`get_init_ra_size`, `get_next_ra_size`, `page_cache_async_ra`,
 `page_cache_ra_order`), which has been like this since 6.17. As another kernel may have other windows, the
-first few files of each device are looked at when they have come: if one is not whole, the files of this
+first few files of each device are looked at when they have come: if hardly one is whole, the files of this
 device are asked for all at once from then on.
 """
 
@@ -29,6 +29,7 @@ _LONGEST: Final = 512 * 1024
 # Of the device itself; of a partition, the disk's; of what is not on one device.
 _SETTINGS: Final = ("dev/block/{}/queue/{}", "dev/block/{}/../queue/{}", "class/bdi/{}/{}")
 _TRIALS: Final = 8
+_FEWEST_WHOLE: Final = 2  # of them, if the windows are what we think
 
 
 class Windows(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class KernelReadahead:
         self._settings = settings
         self._has_windows = version(os.uname().release if release is None else release) >= _SINCE
         self._windows: dict[int, Windows | None] = {}
-        self._trials: dict[int, int] = {}  # that are left
+        self._trials: dict[int, list[bool]] = {}  # whether the first files of a device came whole
 
     def __repr__(self) -> str:
         return f"<KernelReadahead of {len(self._windows)} devices>"
@@ -58,18 +59,19 @@ class KernelReadahead:
         """How to ask for the first `length` bytes of a file of `device`; None: for all of them at once."""
         if device not in self._windows:
             self._windows[device] = windows_of(self._longest_window(device))
-            self._trials[device] = _TRIALS
+            self._trials[device] = []
         windows = self._windows[device]
         return windows if windows is not None and windows.marks[0][1] < length <= _LONGEST else None
 
     def is_on_trial(self, device: int, length: int) -> bool:
         """Whether it is yet to be seen that so many bytes come whole."""
-        return self._trials.get(device, 0) > 0 and self.windows(device, length) is not None
+        return self.windows(device, length) is not None and len(self._trials[device]) < _TRIALS
 
     def tried(self, device: int, *, is_right: bool) -> None:
-        """What was asked for like this has come, whole or not."""
-        self._trials[device] -= 1
-        if not is_right:
+        """What was asked for like this has come, whole or not: it may have been in memory in part."""
+        trials = self._trials[device]
+        trials.append(is_right)
+        if len(trials) == _TRIALS and sum(trials) < _FEWEST_WHOLE:
             self._windows[device] = None
 
     def _longest_window(self, device: int) -> int:

@@ -23,6 +23,7 @@ import msgspec
 from trio_evserver.files.mounts import MountTable
 
 _SINCE: Final = (6, 17)
+_PAGE: Final = 4096  # bytes: how windows of larger pages grow was not looked at
 _WITH_LARGE_FOLIOS: Final = frozenset({"ext4", "xfs"})
 # What is longer is read by several workers at the same time, each its part.
 _LONGEST: Final = 512 * 1024
@@ -48,7 +49,8 @@ class KernelReadahead:
         """`release` is the kernel's, as uname(2) has it; `settings` is where sysfs(5) is mounted."""
         self._mounts = mounts
         self._settings = settings
-        self._has_windows = version(os.uname().release if release is None else release) >= _SINCE
+        is_known = version(os.uname().release if release is None else release) >= _SINCE
+        self._has_windows = is_known and PAGESIZE == _PAGE
         self._windows: dict[int, Windows | None] = {}
         self._trials: dict[int, list[bool]] = {}  # whether the first files of a device came whole
 
@@ -78,7 +80,7 @@ class KernelReadahead:
         """How many pages of a file of this device it has at most; 0 if that is not known, or of no use."""
         if not self._has_windows or self._mounts.kind_of(device) not in _WITH_LARGE_FOLIOS:
             return 0
-        return self._setting(device, "read_ahead_kb") * 1024 // PAGESIZE
+        return self._setting(device, "read_ahead_kb") * 1024 // _PAGE
 
     def queue_length(self, device: int) -> int:
         """How many requests the queue of a device takes before who has more waits; 0 if that is not known."""
@@ -109,8 +111,8 @@ def windows_of(longest: int) -> Windows | None:
     asked, size = (1, 4) if longest >= 128 else (4, 8)
     marks = []
     mark, begins, order = asked, size, 0
-    while begins * PAGESIZE < _LONGEST:
-        marks.append((mark * PAGESIZE, begins * PAGESIZE))
+    while begins * _PAGE < _LONGEST:
+        marks.append((mark * _PAGE, begins * _PAGE))
         size = min(size * (4 if size < longest // 16 else 2), longest)
         order += 2
         whole = (begins + size) >> order << order  # it ends where a folio of this order would

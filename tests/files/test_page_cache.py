@@ -485,9 +485,7 @@ async def test_who_waits_to_be_asked_for_waits_longer_where_others_come(scene: S
     assert scene.closed == 20
 
 
-async def test_what_is_found_when_it_is_asked_for_late(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_found_when_it_is_asked_for_late(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have come meanwhile; a worker waits for the rest of it, and for what cannot be asked for."""
     looks = Looks(scene)
     scene.disk.go.set()

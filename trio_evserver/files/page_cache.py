@@ -37,6 +37,7 @@ MOST_ASKED: Final = 4
 misses the next is most likely one, too.
 """
 
+
 class PageCache:
     """Asks the page cache. What is known of it lies with the files and the gate."""
 
@@ -145,7 +146,6 @@ class PageCache:
         if len(file.resident) >= _MOST_REMEMBERED:
             file.resident.clear()
         file.resident[region.offset + region.length] = (region.offset, self._clock() + _STAYS)
-
 
 
 def most_expected(queue: int) -> int:

@@ -47,6 +47,7 @@ def test_windows(longest: int, asked: int, marks: list[tuple[int, int]]) -> None
     windows = windows_of(longest)
     assert windows is not None
     assert windows.asked == asked
+    assert 1 + len(windows.marks) <= 6, "requests: so many are counted on where a queue must take them"
     in_pages = [(mark // PAGE, begins // PAGE) for mark, begins in windows.marks]
     assert in_pages == [(mark, begins) for mark, begins in marks if begins * PAGE < 512 * 1024]
 
@@ -57,7 +58,7 @@ def test_windows_that_are_too_short(longest: int) -> None:
 
 
 class Settings:
-    """A sysfs of three devices, and a mount table."""
+    """A sysfs of a disk and its partition, and a mount table."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,11 +68,10 @@ class Settings:
         (path / "dev/block").mkdir(parents=True)
         (path / "dev/block/8:0").symlink_to(sda)
         (path / "dev/block/8:1").symlink_to(sda / "sda1")
-        for number in ("8:0", "0:34", "0:51"):
-            (path / "class/bdi" / number).mkdir(parents=True)
-            (path / "class/bdi" / number / "read_ahead_kb").write_text(f"{128 * PAGE // 1024}\n")
         self.of_disk = sda / "queue/read_ahead_kb"
         self.of_disk.write_text(f"{32 * PAGE // 1024}\n")
+        self.queue = sda / "queue/nr_requests"
+        self.queue.write_text("256\n")
         (path / "mountinfo").write_bytes(TABLE)
         self.mounts = MountTable(str(path / "mountinfo"))
 
@@ -96,7 +96,7 @@ def asked(readahead: KernelReadahead, device: int, length: int = LENGTH) -> int 
     [
         (DISK, 4, "a disk"),
         (PARTITION, 4, "a partition, which has its disk's"),
-        (SEVERAL, 1, "a file system on more than one device"),
+        (SEVERAL, None, "a file system on more than one device, whose queues are not known"),
         (NETWORK, None, "NFS has no such folios, as far as is known here"),
         (os.makedev(9, 9), None, "not mounted"),
     ],
@@ -117,8 +117,32 @@ def test_an_older_kernel(settings: Settings) -> None:
 )
 def test_queues(settings: Settings, device: int, expected: int) -> None:
     """A disk has one, and its partitions have none of their own."""
-    settings.of_disk.with_name("nr_requests").write_text("256\n")
     assert settings.readahead("2.6").queue_length(device) == expected
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected", "in_windows"),
+    [
+        (None, 16, False),
+        (32, 16, False),
+        (64, 16, False),
+        (159, 16, False),
+        (160, 16, True),
+        (192, 21, True),
+        (256, 32, True),
+        (1023, 64, True),
+    ],
+)
+def test_how_many_at_once(settings: Settings, queue: int | None, expected: int, in_windows: bool) -> None:
+    """In windows a file is six requests, which have to fit into the queue besides those of the threads. Where
+    it is short or not known they are a few all the same, each of which is asked for at once.
+    """
+    settings.queue.unlink()
+    if queue is not None:
+        settings.queue.write_text(f"{queue}\n")
+    readahead = settings.readahead()
+    assert readahead.most_at_once(PARTITION) == expected
+    assert (asked(readahead, PARTITION) is not None) == in_windows
 
 
 @pytest.mark.parametrize("said", [None, "", "much\n", "0\n"])

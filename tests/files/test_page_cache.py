@@ -18,7 +18,7 @@ from trio_evserver.files.identity import identity_of
 from trio_evserver.files.kernel_readahead import KernelReadahead
 from trio_evserver.files.mounts import MountTable
 from trio_evserver.files.open_file import OpenFile
-from trio_evserver.files.page_cache import PageCache, most_expected
+from trio_evserver.files.page_cache import PageCache
 from trio_evserver.files.warming import Warmer, Warming
 from trio_evserver.files.workers import Workers
 from trio_evserver.semantics.message import Region
@@ -400,16 +400,6 @@ async def test_a_part_that_was_not_asked_about(scene: Scene) -> None:
     assert (scene.disk.waits, scene.disk.looks, len(looks.calls)) == (2, 0, 0)
     file.release()
     other.release()
-
-
-@pytest.mark.parametrize(
-    ("queue", "expected"), [(0, 16), (32, 16), (64, 16), (128, 16), (192, 21), (256, 32), (1023, 64)]
-)
-def test_how_many_may_be_out(queue: int, expected: int) -> None:
-    """Six requests each, besides those of the threads. Where the queue is short or unknown they are a few
-    all the same, as what waits in it is put together, and never more than are of use.
-    """
-    assert most_expected(queue) == expected
 
 
 async def test_how_many_are_expected(scene: Scene) -> None:

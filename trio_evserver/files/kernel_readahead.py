@@ -1,11 +1,11 @@
-"""How to ask for a cold file so that the kernel reads it in large folios.
+"""How to ask for a cold file so that the kernel reads it in large folios, and for how many at a time.
 
 If it is asked for all of it at once the kernel allocates each page, accounts for it and puts it into the page
 cache by itself. If it is asked for little it reads a first window of a few pages, and marks the one behind
 what was asked for. To ask for a marked page begins the next window, two or four times as long, in folios of
 four times as many pages, and with a mark where it begins. So 256 KiB are 12 to 15 folios instead of 64, which
 takes half of the time, or less, and half of it where they are sent. It is 3 or 4 requests to the device
-instead of 1, but where it is busy: there the kernel puts together what is adjacent.
+instead of 1, of half a MiB up to 6. So it is done only where the queue of the device has room for them.
 
 Source: mm/readahead.c of Linux 6.18 (`get_init_ra_size`, `get_next_ra_size`, `page_cache_async_ra`,
 `page_cache_ra_order`), which has been like this since 6.17. As another kernel may have other windows, the
@@ -27,8 +27,15 @@ _PAGE: Final = 4096  # bytes: how windows of larger pages grow was not looked at
 _WITH_LARGE_FOLIOS: Final = frozenset({"ext4", "xfs"})
 # What is longer is read by several workers at the same time, each its part.
 _LONGEST: Final = 512 * 1024
-# Of the device itself; of a partition, the disk's; of what is not on one device.
-_SETTINGS: Final = ("dev/block/{}/queue/{}", "dev/block/{}/../queue/{}", "class/bdi/{}/{}")
+# Of the device itself; of a partition, the disk's.
+_SETTINGS: Final = ("dev/block/{}/queue/{}", "dev/block/{}/../queue/{}")
+# So many files may be asked for at a time that they fit into the queue of the device with what the threads
+# are at. Where it is not known to take the fewest in windows, each is asked for at once: a request or two.
+_FEWEST: Final = 16
+_MOST: Final = 64
+_OF_A_FILE: Final = 6  # requests
+_OF_THREADS: Final = 64
+_LEAST_QUEUE: Final = _FEWEST * _OF_A_FILE + _OF_THREADS
 _TRIALS: Final = 8
 _FEWEST_WHOLE: Final = 2  # of them, if the windows are what we think
 
@@ -53,6 +60,7 @@ class KernelReadahead:
         self._has_windows = is_known and PAGESIZE == _PAGE
         self._windows: dict[int, Windows | None] = {}
         self._trials: dict[int, list[bool]] = {}  # whether the first files of a device came whole
+        self._most: dict[int, int] = {}
 
     def __repr__(self) -> str:
         return f"<KernelReadahead of {len(self._windows)} devices>"
@@ -80,7 +88,17 @@ class KernelReadahead:
         """How many pages of a file of this device it has at most; 0 if that is not known, or of no use."""
         if not self._has_windows or self._mounts.kind_of(device) not in _WITH_LARGE_FOLIOS:
             return 0
+        if self.queue_length(device) < _LEAST_QUEUE:
+            return 0
         return self._setting(device, "read_ahead_kb") * 1024 // _PAGE
+
+    def most_at_once(self, device: int) -> int:
+        """How many files of `device` may be asked for before the first has come."""
+        most = self._most.get(device)
+        if most is None:
+            fitting = (self.queue_length(device) - _OF_THREADS) // _OF_A_FILE
+            most = self._most[device] = min(max(fitting, _FEWEST), _MOST)
+        return most
 
     def queue_length(self, device: int) -> int:
         """How many requests the queue of a device takes before who has more waits; 0 if that is not known."""

@@ -25,13 +25,6 @@ _LATELY: Final = 1.0
 _NEVER: Final = -math.inf
 _UNKNOWN: Final = (0, _NEVER)
 _MOST_REMEMBERED: Final = 64  # parts of one file
-# So many questions may be out, where the event loop looks again, that they fit into the queue of the device
-# with what the threads are at. Each is one request to six; those that wait in the queue are put together.
-_FEWEST_EXPECTED: Final = 16
-_MOST_EXPECTED: Final = 64
-_OF_THREADS: Final = 64  # requests
-_OF_A_QUESTION: Final = 6
-
 MOST_ASKED: Final = 4
 """So many where a worker waits for each: to have the kernel begin takes the event loop 25 us, and after a few
 misses the next is most likely one, too.
@@ -57,7 +50,6 @@ class PageCache:
         self._workers = workers
         self._enabled = enabled
         self._looks_again = looks_again
-        self._most_asked: dict[int, int] = {}  # by device
         self._clock = clock
         self._missed: tuple[OpenFile | None, int] = None, 0  # by the last question that found nothing: where
 
@@ -122,13 +114,9 @@ class PageCache:
 
     def has_room(self, file: OpenFile) -> bool:
         """Whether the kernel may be made to read more of its disk."""
-        device = file.identity.device
-        most = self._most_asked.get(device)
-        if most is None:
-            most = MOST_ASKED
-            if self._looks_again:
-                most = most_expected(self._disk.readahead.queue_length(device))
-            self._most_asked[device] = most
+        most = MOST_ASKED
+        if self._looks_again:
+            most = self._disk.readahead.most_at_once(file.identity.device)
         return self._workers.may_ask(file.mount, most)
 
     def has_missed(self, file: OpenFile, offset: int) -> bool:
@@ -146,8 +134,3 @@ class PageCache:
         if len(file.resident) >= _MOST_REMEMBERED:
             file.resident.clear()
         file.resident[region.offset + region.length] = (region.offset, self._clock() + _STAYS)
-
-
-def most_expected(queue: int) -> int:
-    """How many questions may be out where the queue of the device takes so many requests."""
-    return min(max((queue - _OF_THREADS) // _OF_A_QUESTION, _FEWEST_EXPECTED), _MOST_EXPECTED)
